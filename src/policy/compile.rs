@@ -1,0 +1,227 @@
+//! Bytes to machine code: in a child process, once per machine, kept on disk.
+//!
+//! A Python component takes seconds and hundreds of MiB to compile, and the
+//! compiler is the part of wasmtime that chews on untrusted bytes the longest.
+//! So the server never compiles: a child of the same binary does (component on
+//! standard input, machine code on standard output) under its own limits, and
+//! the result is renamed into place under a name that says for which component
+//! and which engine it is. Servers that need the same component at the same time
+//! wait for the first.
+
+use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use wasmtime::component::Component;
+use wasmtime::Engine;
+
+use super::error::Failure;
+use super::{engine, limits};
+
+/// CPU seconds of one compilation. A 18 MB component takes 7.
+const COMPILE_CPU_SECONDS: u64 = 60;
+/// Address space of one compilation, in bytes.
+const COMPILE_ADDRESS_SPACE: u64 = 4 << 30;
+/// How long one server waits for another that compiles the same component.
+const WAIT_FOR_OTHER: Duration = Duration::from_secs(90);
+
+/// Where compiled components come from and go to.
+#[derive(Debug)]
+pub(super) struct Compiler {
+    /// This binary, which is its own compile child.
+    executable: PathBuf,
+    /// Holds the compiled files; created on first use.
+    folder: PathBuf,
+}
+
+impl Compiler {
+    pub(super) fn new(executable: PathBuf, folder: PathBuf) -> Self {
+        Self { executable, folder }
+    }
+
+    /// The component with this digest, compiled. Where the folder cannot be used
+    /// the machine code stays in memory.
+    pub(super) fn load(
+        &self,
+        engine: &Engine,
+        bytes: &[u8],
+        digest: &str,
+    ) -> Result<Component, Failure> {
+        let name = format!("{digest}-{}", engine::compatibility(engine));
+        let compiled = self.folder.join(format!("{name}.cwasm"));
+        if let Some(component) = read_compiled(engine, &compiled) {
+            return Ok(component);
+        }
+        match self.compile_to_disk(engine, bytes, &name, &compiled) {
+            Ok(component) => Ok(component),
+            Err(ToDisk::Compile(failure)) => Err(failure),
+            Err(ToDisk::Folder(error)) => {
+                tracing::warn!(folder = %self.folder.display(), %error,
+                    "compiled policies cannot be kept on disk; every server compiles its own");
+                self.compile_to_memory(engine, bytes)
+            }
+        }
+    }
+
+    fn compile_to_disk(
+        &self,
+        engine: &Engine,
+        bytes: &[u8],
+        name: &str,
+        compiled: &Path,
+    ) -> Result<Component, ToDisk> {
+        DirBuilder::new().recursive(true).mode(0o700).create(&self.folder)?;
+        let lock = private_file(&self.folder.join(format!("{name}.lock")))?;
+        wait_for(&lock)?;
+        // Another server may have been at it while this one waited.
+        if let Some(component) = read_compiled(engine, compiled) {
+            return Ok(component);
+        }
+        // The lock makes this name ours; what a killed server left is overwritten.
+        let partial = self.folder.join(format!("{name}.partial"));
+        let file = private_file(&partial)?;
+        file.set_len(0)?;
+        let result = self.run_child(bytes, file.try_clone()?.into()).and_then(|_| {
+            file.sync_all()?;
+            std::fs::rename(&partial, compiled)?;
+            read_compiled(engine, compiled).ok_or_else(|| {
+                ToDisk::Folder(io::Error::other("the compiled file cannot be read back"))
+            })
+        });
+        if result.is_err() {
+            let _ = std::fs::remove_file(&partial);
+        }
+        result
+    }
+
+    fn compile_to_memory(&self, engine: &Engine, bytes: &[u8]) -> Result<Component, Failure> {
+        let code = self.run_child(bytes, Stdio::piped()).map_err(|error| match error {
+            ToDisk::Compile(failure) => failure,
+            ToDisk::Folder(error) => Failure::Host(format!("cannot start the compiler: {error}")),
+        })?;
+        // SAFETY: the bytes come from our own compile child over a pipe of ours.
+        #[expect(unsafe_code, reason = "machine code cannot be loaded any other way")]
+        let component = unsafe { Component::deserialize(engine, code) };
+        component.map_err(|error| Failure::Compile(error.to_string()))
+    }
+
+    /// Compiles; returns what the child wrote when `output` is a pipe.
+    fn run_child(&self, bytes: &[u8], output: Stdio) -> Result<Vec<u8>, ToDisk> {
+        let mut child = Command::new(&self.executable)
+            .arg("compile-policy")
+            .env_clear()
+            .stdin(Stdio::piped())
+            .stdout(output)
+            .stderr(Stdio::piped())
+            .spawn()
+            .map_err(|error| Failure::Host(format!("cannot start the compiler: {error}")))?;
+        // The child reads all of its input before it writes anything, so this
+        // cannot block on a full pipe; where it died early, it said why.
+        if let Some(mut input) = child.stdin.take() {
+            let _ = input.write_all(bytes);
+        }
+        let output = child
+            .wait_with_output()
+            .map_err(|error| Failure::Host(format!("cannot wait for the compiler: {error}")))?;
+        if output.status.success() {
+            return Ok(output.stdout);
+        }
+        let said = String::from_utf8_lossy(&output.stderr);
+        let reason = match said.trim() {
+            "" => format!("the compiler ended with {}; it may use {COMPILE_CPU_SECONDS} s of CPU and {} GiB", output.status, COMPILE_ADDRESS_SPACE >> 30),
+            said => said.chars().take(2000).collect(),
+        };
+        Err(Failure::Compile(reason).into())
+    }
+}
+
+/// Compiling failed, or only keeping the result.
+enum ToDisk {
+    Compile(Failure),
+    Folder(io::Error),
+}
+
+impl From<io::Error> for ToDisk {
+    fn from(error: io::Error) -> Self {
+        Self::Folder(error)
+    }
+}
+
+impl From<Failure> for ToDisk {
+    fn from(failure: Failure) -> Self {
+        Self::Compile(failure)
+    }
+}
+
+/// The compiled file, if it is there, ours alone, and fits this engine.
+fn read_compiled(engine: &Engine, path: &Path) -> Option<Component> {
+    let metadata = path.symlink_metadata().ok()?;
+    let ours = metadata.is_file()
+        && metadata.uid() == rustix::process::geteuid().as_raw()
+        && metadata.permissions().mode() & 0o022 == 0;
+    if !ours {
+        return None;
+    }
+    // SAFETY: only this user can have written the file, and this program writes
+    // it whole under another name before it gets this one.
+    #[expect(unsafe_code, reason = "machine code cannot be loaded any other way")]
+    let component = unsafe { Component::deserialize_file(engine, path) };
+    component
+        .inspect_err(|error| {
+            tracing::debug!(path = %path.display(), %error, "compiled policy does not fit; compiling again");
+        })
+        .ok()
+}
+
+fn private_file(path: &Path) -> io::Result<File> {
+    OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(path)
+}
+
+/// Takes the lock, or goes on without it when its holder seems stuck: compiling
+/// twice is only slow. Sleeping is fine on a policy thread.
+fn wait_for(lock: &File) -> io::Result<()> {
+    let give_up = Instant::now() + WAIT_FOR_OTHER;
+    loop {
+        match lock.try_lock() {
+            Ok(()) => return Ok(()),
+            Err(TryLockError::WouldBlock) if Instant::now() < give_up => {
+                std::thread::sleep(Duration::from_millis(10));
+            }
+            Err(TryLockError::WouldBlock) => {
+                return Err(io::Error::other("another server has been compiling for too long"));
+            }
+            Err(TryLockError::Error(error)) => return Err(error),
+        }
+    }
+}
+
+/// The compile child: component on standard input, machine code on standard
+/// output.
+///
+/// # Errors
+///
+/// Why the component does not compile, as text for the server to pass on.
+pub fn compile_main() -> Result<(), String> {
+    limit_myself();
+    let mut bytes = Vec::new();
+    io::stdin()
+        .take(limits::COMPONENT_BYTES + 1)
+        .read_to_end(&mut bytes)
+        .map_err(|error| format!("cannot read the component: {error}"))?;
+    let engine = engine::compiler().map_err(|error| format!("{error:#}"))?;
+    let code = engine.precompile_component(&bytes).map_err(|error| format!("{error:#}"))?;
+    io::stdout().write_all(&code).map_err(|error| format!("cannot write: {error}"))
+}
+
+fn limit_myself() {
+    use rustix::process::{Resource, Rlimit, setrlimit};
+    for (resource, limit) in
+        [(Resource::Cpu, COMPILE_CPU_SECONDS), (Resource::As, COMPILE_ADDRESS_SPACE)]
+    {
+        // A stricter limit from outside stays as it is.
+        let _ = setrlimit(resource, Rlimit { current: Some(limit), maximum: Some(limit) });
+    }
+}

@@ -1,0 +1,98 @@
+//! What a component exports and imports, and whether this host can run it.
+
+use wasmtime::Engine;
+use wasmtime::component::{Component, InstancePre, Linker};
+
+use super::call::State;
+use super::error::{Failure, Identity};
+use super::source::Stamp;
+
+/// The package all policies are written against, and the version offered here.
+const PACKAGE: &str = "agent-dispatch:policy/";
+const VERSION: &str = "0.1.0";
+
+/// Foreign packages a component may import: all of them answer with nothing.
+/// Guests built with a standard library import them without using them.
+const EMPTY_WASI: &[&str] =
+    &["wasi:cli/", "wasi:io/", "wasi:clocks/", "wasi:random/", "wasi:filesystem/", "wasi:sockets/"];
+
+/// A component that is ready to be instantiated.
+pub(super) struct Loaded {
+    pub(super) identity: Identity,
+    pub(super) stamp: Stamp,
+    pub(super) instance: InstancePre<State>,
+}
+
+/// Checks what a compiled component imports and that it exports `kind`, and
+/// links it. Shapes are only checked by the first instantiation.
+pub(super) fn link(
+    engine: &Engine,
+    component: &Component,
+    kind: &str,
+) -> Result<InstancePre<State>, Failure> {
+    let ty = component.component_type();
+    check_exports(ty.exports(engine).map(|(name, _)| name), kind)?;
+    let imports: Vec<&str> = ty.imports(engine).map(|(name, _)| name).collect();
+    check_imports(&imports)?;
+
+    let mut linker = Linker::new(engine);
+    let linked = super::call::add_to_linker(&mut linker).and_then(|()| {
+        // Defining WASI costs more than the rest of loading; most guests do not
+        // ask for it.
+        if imports.iter().any(|import| import.starts_with("wasi:")) {
+            wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
+        }
+        linker.instantiate_pre(component)
+    });
+    linked.map_err(|error| {
+        Failure::Unusable(format!("its component does not fit the interface {VERSION}: {error:#}"))
+    })
+}
+
+fn check_imports(imports: &[&str]) -> Result<(), Failure> {
+    let known = |import: &&&str| {
+        import.starts_with(PACKAGE)
+            || (EMPTY_WASI.iter().any(|package| import.starts_with(package))
+                && import.contains("@0.2."))
+    };
+    let refused: Vec<&str> = imports.iter().filter(|import| !known(import)).copied().collect();
+    if refused.is_empty() {
+        return Ok(());
+    }
+    Err(Failure::Unusable(format!(
+        "its component imports what no policy may use: {}",
+        refused.join(", ")
+    )))
+}
+
+fn check_exports<'a>(exports: impl Iterator<Item = &'a str>, kind: &str) -> Result<(), Failure> {
+    let mut found = Vec::new();
+    for export in exports {
+        let Some((name, version)) =
+            export.strip_prefix(PACKAGE).and_then(|export| export.split_once('@'))
+        else {
+            continue;
+        };
+        if name == kind {
+            return if compatible(version) {
+                Ok(())
+            } else {
+                Err(Failure::Unusable(format!(
+                    "its component is made for the interface {version}; this agent-dispatch offers {VERSION}"
+                )))
+            };
+        }
+        found.push(name);
+    }
+    Err(Failure::Unusable(match found.as_slice() {
+        [] => format!("its component exports no policy; a {kind} policy exports {PACKAGE}{kind}@{VERSION}"),
+        kinds => format!("its component is no {kind} policy, but one for: {}", kinds.join(", ")),
+    }))
+}
+
+/// Versions `0.1.x` are one track; which of two is newer does not matter, as a
+/// version only ever adds what a host or guest may leave out.
+fn compatible(version: &str) -> bool {
+    let track = |version: &str| version.rsplit_once('.').map(|(track, _)| track.to_owned());
+    track(version) == track(VERSION) && !version.contains('-')
+}

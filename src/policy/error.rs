@@ -1,0 +1,114 @@
+//! How a policy can fail, as the person who chose it reads it.
+
+use std::fmt;
+
+/// A policy could not be used, or failed in a call.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("policy '{policy}'{identity}: {failure}")]
+pub struct PolicyError {
+    /// The name under which it was asked for.
+    pub policy: String,
+    /// Which component that is; empty where it was never loaded.
+    pub identity: Identity,
+    /// What went wrong.
+    pub failure: Failure,
+}
+
+/// What a component calls itself, and what it is.
+#[derive(Debug, Clone, Default)]
+pub struct Identity {
+    /// From the component's metadata.
+    pub name: Option<String>,
+    /// From the component's metadata.
+    pub version: Option<String>,
+    /// SHA-256 of the component's bytes, in hex.
+    pub digest: String,
+}
+
+impl fmt::Display for Identity {
+    /// ` (name version, first 12 of the digest)`, as far as they are known.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Some(digest) = self.digest.get(..12) else {
+            return Ok(());
+        };
+        f.write_str(" (")?;
+        if let Some(name) = &self.name {
+            write!(f, "{name} ")?;
+            if let Some(version) = &self.version {
+                write!(f, "{version} ")?;
+            }
+        }
+        write!(f, "{digest})")
+    }
+}
+
+/// What went wrong with a policy.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum Failure {
+    /// The name is no built-in policy of that kind.
+    #[error("there is no built-in {kind} policy of that name; built in: {available}")]
+    NoSuchBuiltIn {
+        /// The kind that was asked for.
+        kind: &'static str,
+        /// The names there are.
+        available: String,
+    },
+    /// The component's file could not be read.
+    #[error("cannot read its component {path}: {reason}")]
+    Unreadable {
+        /// The file.
+        path: String,
+        /// Why.
+        reason: String,
+    },
+    /// The bytes are no component, or none that this host can run.
+    #[error("{0}")]
+    Unusable(String),
+    /// It could not be compiled.
+    #[error("its component does not compile: {0}")]
+    Compile(String),
+    /// The policy said that its config is wrong.
+    #[error("its config is not usable: {0}")]
+    InvalidConfig(String),
+    /// The policy said that it cannot serve the request.
+    #[error("it cannot serve this request: {0}")]
+    Unsupported(String),
+    /// The policy gave up, in its own words.
+    #[error("it failed: {0}")]
+    Failed(String),
+    /// What it decided makes no sense.
+    #[error("its decision cannot be used: {0}")]
+    BadDecision(String),
+    /// A limit was hit.
+    #[error("it was stopped at the limit {limit} = {value}; a policy's entry can set it under `limits`")]
+    Limit {
+        /// The key under `limits`.
+        limit: &'static str,
+        /// Its value.
+        value: u64,
+    },
+    /// A bound that no config can change was hit.
+    #[error("it was stopped: more than {bound}")]
+    Bound {
+        /// The bound, with its value.
+        bound: String,
+    },
+    /// It trapped.
+    #[error("it crashed: {message}{}", quoted(stderr))]
+    Trap {
+        /// The trap.
+        message: String,
+        /// The last that it wrote to standard error.
+        stderr: String,
+    },
+    /// The host could not do its part.
+    #[error("{0}")]
+    Host(String),
+}
+
+fn quoted(stderr: &str) -> String {
+    match stderr.trim() {
+        "" => String::new(),
+        text => format!("; it wrote: {text}"),
+    }
+}

@@ -1,0 +1,106 @@
+//! From a [`Source`] to something that can be called.
+
+use std::collections::{HashMap, HashSet};
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+
+use wasmtime::Engine;
+
+use super::compile::Compiler;
+use super::component::{self, Loaded};
+use super::error::{Failure, Identity, PolicyError};
+use super::source::{ComponentSource, Source};
+use super::{engine, metadata};
+
+/// The host of all policies of a process: one engine, started by the first call.
+pub struct Host {
+    compiler: Compiler,
+    engine: OnceLock<Result<Engine, String>>,
+    loaded: Mutex<HashMap<(ComponentSource, &'static str), Arc<Loaded>>>,
+    /// Digest and config of what has passed its `check`.
+    checked: Mutex<HashSet<(String, String)>>,
+}
+
+impl Host {
+    /// A host that compiles with `executable compile-policy` and keeps compiled
+    /// components in `folder`. Nothing happens before the first call.
+    pub fn new(executable: PathBuf, folder: PathBuf) -> Self {
+        Self {
+            compiler: Compiler::new(executable, folder),
+            engine: OnceLock::new(),
+            loaded: Mutex::default(),
+            checked: Mutex::default(),
+        }
+    }
+
+    /// The component of `source`, ready for calls of `kind`. Reads, compiles and
+    /// links it where that was not done for these very bytes.
+    pub(super) async fn load(
+        self: &Arc<Self>,
+        source: &Source,
+        kind: &'static str,
+    ) -> Result<Arc<Loaded>, PolicyError> {
+        let key = (source.component.clone(), kind);
+        let found = lock(&self.loaded).get(&key).cloned();
+        if let Some(loaded) = found
+            && source.component.stamp().is_ok_and(|stamp| stamp == loaded.stamp)
+        {
+            return Ok(loaded);
+        }
+        let host = Arc::clone(self);
+        let component = source.component.clone();
+        let result = tokio::task::spawn_blocking(move || host.load_now(&component, kind))
+            .await
+            .unwrap_or_else(|error| {
+                Err((Identity::default(), Failure::Host(format!("loading was lost: {error}"))))
+            });
+        let loaded = result
+            .map(Arc::new)
+            .map_err(|(identity, failure)| PolicyError { policy: source.name.clone(), identity, failure })?;
+        lock(&self.loaded).insert(key, Arc::clone(&loaded));
+        Ok(loaded)
+    }
+
+    fn load_now(
+        &self,
+        source: &ComponentSource,
+        kind: &'static str,
+    ) -> Result<Loaded, (Identity, Failure)> {
+        let bytes = source.read(kind).map_err(|failure| (Identity::default(), failure))?;
+        let identity = metadata::identity(&bytes.bytes, &bytes.digest);
+        let instance = self
+            .engine()
+            .and_then(|engine| {
+                let component = self.compiler.load(engine, &bytes.bytes, &bytes.digest)?;
+                component::link(engine, &component, kind)
+            })
+            .map_err(|failure| (identity.clone(), failure))?;
+        Ok(Loaded { identity, stamp: bytes.stamp, instance })
+    }
+
+    fn engine(&self) -> Result<&Engine, Failure> {
+        self.engine
+            .get_or_init(|| engine::runtime().map_err(|error| format!("{error:#}")))
+            .as_ref()
+            .map_err(|error| Failure::Host(format!("cannot start the WASM engine: {error}")))
+    }
+
+    /// True when this config has passed the check of this component before.
+    pub(super) fn is_checked(&self, loaded: &Loaded, config: &str) -> bool {
+        lock(&self.checked).contains(&(loaded.identity.digest.clone(), config.to_owned()))
+    }
+
+    pub(super) fn set_checked(&self, loaded: &Loaded, config: &str) {
+        let mut checked = lock(&self.checked);
+        // A bound, not a cache policy: nobody has that many policies.
+        if checked.len() >= 1024 {
+            checked.clear();
+        }
+        checked.insert((loaded.identity.digest.clone(), config.to_owned()));
+    }
+}
+
+/// A panic elsewhere leaves these maps whole: they are only ever replaced into.
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

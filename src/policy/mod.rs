@@ -1,0 +1,32 @@
+//! The policy room: a WASM host for decisions.
+//!
+//! A policy is a pure function in a component (see `wit/`). This room resolves a
+//! [`Source`] to a compiled component, gives every call a fresh, limited
+//! instance, and says in one error which policy failed, at what, and why. It
+//! knows nothing of agents, processes or the config file.
+//!
+//! - [`source`]: where a component's bytes come from, and how a change is noticed
+//! - [`compile`]: bytes to machine code, in a child process, kept on disk
+//! - [`component`]: what a component exports, imports and calls itself
+//! - [`call`]: one call in the sandbox; [`limits`]: what it may use
+//! - [`prompt`]: the typed face of the kind `prompt`
+
+mod built_in;
+mod call;
+mod compile;
+mod component;
+mod engine;
+mod error;
+mod host;
+mod limits;
+mod metadata;
+pub mod prompt;
+mod source;
+mod text;
+
+pub use built_in::names as built_in_names;
+pub use compile::compile_main;
+pub use error::{Failure, PolicyError};
+pub use host::Host;
+pub use limits::Limits;
+pub use source::{ComponentSource, Source};
