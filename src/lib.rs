@@ -1,8 +1,19 @@
 //! agent-dispatch: lets one coding agent ask the agent of another project.
 //!
 //! The map of the house. Arrows point one way:
-//! `main → cli, server → dispatch → policy, agent, config`.
+//! `main → cli, server → dispatch → policy, agent, config`; `policy` and `agent`
+//! know neither each other nor MCP nor the command line.
 //!
+//! - [`cli`]: one file a command; the only room that prints
+//! - [`server`]: MCP; every tool is one call into [`dispatch`]
+//! - [`dispatch`]: the core, from a request to its reply through one pipeline
 //! - [`policy`]: the WASM host for every matter of taste (see `wit/`)
+//! - [`agent`]: the child process: command line, runner, event stream, ending
+//! - [`config`]: `agents.yaml`
 
+pub mod agent;
+pub mod cli;
+pub mod config;
+pub mod dispatch;
 pub mod policy;
+pub mod server;

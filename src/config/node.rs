@@ -43,6 +43,11 @@ pub(super) enum Kind {
 }
 
 impl Node {
+    /// No value, as it stands nowhere.
+    pub(super) fn null() -> Self {
+        Self { id: 0, kind: Kind::Null }
+    }
+
     /// The value as text, if it is text.
     pub(super) fn as_text(&self) -> Option<&str> {
         match &self.kind {
@@ -91,12 +96,15 @@ pub(super) struct Position {
 }
 
 impl Position {
+    /// The place where a text ends.
+    pub(super) fn after(text: &str) -> Self {
+        let last_line = text.rsplit('\n').next().unwrap_or_default();
+        Self { line: text.matches('\n').count() + 1, column: last_line.chars().count() + 1 }
+    }
+
     /// Where the parser says an error is.
     pub(super) fn of(error: &serde_yaml::Error) -> Option<Self> {
-        error.location().map(|location| Self {
-            line: location.line(),
-            column: location.column(),
-        })
+        error.location().map(|location| Self { line: location.line(), column: location.column() })
     }
 }
 
@@ -111,11 +119,7 @@ pub(super) fn locate(text: &str, id: u32) -> Option<Position> {
 }
 
 fn walk(text: &str, stop_at: Option<u32>) -> Result<Node, serde_yaml::Error> {
-    let walk = Walk {
-        values: Cell::new(0),
-        text: Cell::new(0),
-        stop_at,
-    };
+    let walk = Walk { values: Cell::new(0), text: Cell::new(0), stop_at };
     Visit(&walk).deserialize(serde_yaml::Deserializer::from_str(text))
 }
 
@@ -193,8 +197,7 @@ impl<'de> Visitor<'de> for Visit<'_> {
 
     fn visit_u128<E: de::Error>(self, value: u128) -> Result<Node, E> {
         // Beyond every bound there is: that it is too large is all that matters.
-        self.0
-            .leaf(Kind::Integer(i128::try_from(value).unwrap_or(i128::MAX)))
+        self.0.leaf(Kind::Integer(i128::try_from(value).unwrap_or(i128::MAX)))
     }
 
     fn visit_f64<E: de::Error>(self, value: f64) -> Result<Node, E> {

@@ -10,7 +10,7 @@ use super::source::Source;
 use super::text::Allowance;
 use super::{Host, Limits};
 
-#[expect(missing_docs, clippy::pedantic, unreachable_pub, reason = "generated from wit/, which documents them")]
+#[expect(missing_docs, clippy::pedantic, reason = "generated from wit/, which documents them")]
 pub(super) mod bindings {
     wasmtime::component::bindgen!({
         path: "wit",
@@ -97,7 +97,8 @@ impl Prompt {
         Ok(rendered)
     }
 
-    /// Says what a reply means.
+    /// Says what a reply means. Its text, size and completeness are filled in
+    /// from `text`, so that a long one is copied only as far as it fits.
     ///
     /// # Errors
     ///
@@ -105,10 +106,12 @@ impl Prompt {
     pub async fn interpret(
         &self,
         request: &Request,
-        reply: &Reply,
+        reply: Reply,
+        text: &str,
     ) -> Result<Interpretation, PolicyError> {
         let mut allowance = self.allowance();
-        let reply = fit_reply(reply, &mut allowance);
+        let (fitting, complete) = allowance.take(text);
+        let reply = Reply { text: fitting, size: text.len() as u64, complete, ..reply };
         let request = fit_request(request, &mut allowance);
         let config = self.config.clone();
         self.call(async move |store, guest| {
@@ -179,19 +182,5 @@ fn fit_request(request: &Request, allowance: &mut Allowance) -> Request {
         answer_format: request.answer_format.clone(),
         facts: request.facts.clone(),
         ..*request
-    }
-}
-
-fn fit_reply(reply: &Reply, allowance: &mut Allowance) -> Reply {
-    let (text, complete) = allowance.take(&reply.text);
-    Reply {
-        text,
-        size: reply.text.len() as u64,
-        complete,
-        error_type: reply.error_type.clone(),
-        error: reply.error.clone(),
-        outcome: reply.outcome.clone(),
-        facts: reply.facts.clone(),
-        ..*reply
     }
 }

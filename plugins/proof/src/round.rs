@@ -1,0 +1,47 @@
+//! What every rule asks about the items of a situation.
+
+use crate::bindings::agent_dispatch::policy::types::Reply;
+use crate::bindings::exports::agent_dispatch::policy::aggregate::{Item, ItemState, Situation};
+
+/// The items that the caller asked for, and not a policy.
+pub(crate) fn of_caller(situation: &Situation) -> impl Iterator<Item = &Item> {
+    situation.items.iter().filter(|item| item.round == 0)
+}
+
+/// Does any item still run?
+pub(crate) fn running(situation: &Situation) -> bool {
+    situation
+        .items
+        .iter()
+        .any(|item| matches!(item.state, ItemState::Running))
+}
+
+/// The item's reply, if it is a success.
+pub(crate) fn success(item: &Item) -> Option<&Reply> {
+    match &item.state {
+        ItemState::Settled(reply) if reply.success => Some(reply),
+        _ => None,
+    }
+}
+
+/// Why the item has no success to show.
+pub(crate) fn failure(item: &Item) -> String {
+    let why = match &item.state {
+        ItemState::Running => "still running",
+        ItemState::Cancelled => "cancelled",
+        ItemState::Settled(reply) => reply
+            .error
+            .as_deref()
+            .unwrap_or("failed without saying why"),
+    };
+    format!("{}: {why}", item.agent)
+}
+
+/// Why none of the caller's items came to anything.
+pub(crate) fn failures(situation: &Situation) -> String {
+    let failures: Vec<_> = of_caller(situation)
+        .filter(|item| success(item).is_none())
+        .map(failure)
+        .collect();
+    format!("no agent succeeded ({})", failures.join("; "))
+}

@@ -1,0 +1,221 @@
+//! The events that `claude` writes, one JSON value a line.
+//!
+//! Fields come and go between versions, and types with them: everything is
+//! optional, what is unknown is passed over, and a field of the wrong type is an
+//! absent field. A JSON array of events and a JSON object over several lines, as
+//! the CLI writes them in its other output modes, are understood too.
+
+use serde_json::Value;
+
+use super::ending;
+use crate::agent::cli::{Ending, Reader};
+use crate::agent::job::RunEvent;
+use crate::agent::outcome::Outcome;
+
+/// How much of what is no event is kept, in bytes.
+const OTHER_OUTPUT_BOUND: usize = 1024 * 1024;
+
+/// What the names of denied tools may take: they are the model's words.
+const DENIED_BOUND: usize = 10;
+const DENIED_NAME_BOUND: usize = 100;
+
+/// What was read of one run.
+#[derive(Debug, Default)]
+pub(super) struct Stream {
+    /// The conversation's id as asked for.
+    pub(super) asked_session: String,
+    /// The conversation's id as told.
+    pub(super) session: Option<String>,
+    /// The agent's last text.
+    pub(super) last_text: String,
+    /// The kind of the last error that came in place of an answer.
+    pub(super) api_error: Option<String>,
+    /// Tools that were denied, each once.
+    pub(super) denied: Vec<String>,
+    /// The last result.
+    pub(super) result: Option<RunResult>,
+    /// The sum of what the results say they added, if any says so.
+    pub(super) added_cost: Option<f64>,
+    /// What was no event.
+    pub(super) other_output: String,
+    any_event: bool,
+}
+
+/// A `result` event.
+#[derive(Debug, Default)]
+pub(super) struct RunResult {
+    pub(super) subtype: String,
+    pub(super) is_error: bool,
+    pub(super) text: String,
+    pub(super) errors: Vec<String>,
+    pub(super) terminal_reason: String,
+    pub(super) api_error_status: Option<u64>,
+    pub(super) api_error_type: String,
+    pub(super) turns: Option<u32>,
+    pub(super) duration_ms: Option<u64>,
+    pub(super) total_cost_usd: Option<f64>,
+}
+
+impl Stream {
+    pub(super) fn new(session: &str) -> Self {
+        Self { asked_session: session.to_owned(), ..Self::default() }
+    }
+
+    fn value(&mut self, value: &Value, observe: &mut (dyn FnMut(RunEvent) + Send)) -> bool {
+        match value {
+            Value::Array(events) => {
+                let mut any = false;
+                for event in events {
+                    any |= event.is_object() && self.value(event, observe);
+                }
+                any
+            }
+            Value::Object(_) => self.event(value, observe),
+            _ => false,
+        }
+    }
+
+    /// Takes one event; false when it is none.
+    fn event(&mut self, event: &Value, observe: &mut (dyn FnMut(RunEvent) + Send)) -> bool {
+        let Some(kind) = event["type"].as_str() else { return false };
+        self.any_event = true;
+        match (kind, event["subtype"].as_str()) {
+            ("system", Some("init")) => self.told_session(event, observe),
+            ("system", Some("api_retry")) => observe(RunEvent::ApiRetry {
+                attempt: event["attempt"].as_u64(),
+                status: event["error_status"].as_u64(),
+            }),
+            ("system", Some("permission_denied")) => {
+                self.tool_denied(&event["tool_name"], Some(observe));
+            }
+            ("assistant", _) => self.assistant(event, observe),
+            ("result", _) => {
+                self.told_session(event, observe);
+                self.finished(event);
+            }
+            _ => {}
+        }
+        true
+    }
+
+    fn told_session(&mut self, event: &Value, observe: &mut (dyn FnMut(RunEvent) + Send)) {
+        let Some(id) = event["session_id"].as_str().filter(|id| !id.trim().is_empty()) else {
+            return;
+        };
+        if self.session.as_deref() != Some(id) {
+            self.session = Some(id.to_owned());
+            observe(RunEvent::Session { id: id.to_owned() });
+        }
+    }
+
+    fn assistant(&mut self, event: &Value, observe: &mut (dyn FnMut(RunEvent) + Send)) {
+        let message = &event["message"];
+        // An error of the API comes as a message of this model; it is no answer.
+        if message["model"] == "<synthetic>" {
+            self.api_error = event["error"].as_str().map(str::to_owned);
+            return;
+        }
+        self.api_error = None;
+        let of_subagent = event["parent_tool_use_id"].is_string();
+        let mut said = String::new();
+        for block in message["content"].as_array().into_iter().flatten() {
+            match (block["type"].as_str(), &block["text"], &block["name"]) {
+                (Some("text"), Value::String(text), _) => said.push_str(text),
+                (Some("tool_use"), _, Value::String(name)) => {
+                    observe(RunEvent::ToolUse { name: name.clone() });
+                }
+                _ => {}
+            }
+        }
+        if !said.is_empty() && !of_subagent {
+            self.last_text.clone_from(&said);
+            observe(RunEvent::Text { text: said });
+        }
+    }
+
+    fn tool_denied(&mut self, name: &Value, observe: Option<&mut (dyn FnMut(RunEvent) + Send)>) {
+        let name: String =
+            name.as_str().unwrap_or("unknown").chars().take(DENIED_NAME_BOUND).collect();
+        if let Some(observe) = observe {
+            observe(RunEvent::Denied { name: name.clone() });
+        }
+        if self.denied.len() < DENIED_BOUND && !self.denied.contains(&name) {
+            self.denied.push(name);
+        }
+    }
+
+    fn finished(&mut self, event: &Value) {
+        for denial in event["permission_denials"].as_array().into_iter().flatten() {
+            self.tool_denied(if denial.is_string() { denial } else { &denial["tool_name"] }, None);
+        }
+        if let Some(models) = event["model_usage_since_last_result"].as_object() {
+            let added: f64 = models.values().filter_map(|usage| amount(&usage["costUSD"])).sum();
+            self.added_cost = Some(self.added_cost.unwrap_or(0.0) + added);
+        }
+        let text = |name: &str| event[name].as_str().unwrap_or_default().to_owned();
+        self.result = Some(RunResult {
+            subtype: text("subtype"),
+            // What is not said to be fine is not fine.
+            is_error: event["is_error"].as_bool().unwrap_or(true),
+            text: match &event["result"] {
+                Value::String(text) => text.clone(),
+                Value::Null => String::new(),
+                other => other.to_string(),
+            },
+            errors: event["errors"]
+                .as_array()
+                .into_iter()
+                .flatten()
+                .filter_map(|error| error.as_str().map(str::to_owned))
+                .collect(),
+            terminal_reason: text("terminal_reason"),
+            api_error_status: event["api_error_status"].as_u64(),
+            api_error_type: text("api_error_type"),
+            turns: event["num_turns"].as_u64().and_then(|turns| turns.try_into().ok()),
+            duration_ms: event["duration_ms"].as_u64(),
+            total_cost_usd: amount(&event["total_cost_usd"]),
+        });
+    }
+
+    fn keep_other(&mut self, line: &str) {
+        let room = OTHER_OUTPUT_BOUND.saturating_sub(self.other_output.len() + 1);
+        self.other_output.push_str(&line[..line.floor_char_boundary(room)]);
+        self.other_output.push('\n');
+    }
+}
+
+/// An amount of money that can be one.
+fn amount(value: &Value) -> Option<f64> {
+    value.as_f64().filter(|amount| amount.is_finite() && *amount >= 0.0)
+}
+
+impl Reader for Stream {
+    fn line(&mut self, line: &str, observe: &mut (dyn FnMut(RunEvent) + Send)) {
+        let line = line.trim_start_matches('\u{feff}').trim();
+        if line.is_empty() {
+            return;
+        }
+        let known = match serde_json::from_str::<Value>(line) {
+            Ok(value) => self.value(&value, observe),
+            Err(_) => false,
+        };
+        if !known {
+            self.keep_other(line);
+        }
+    }
+
+    fn has_result(&self) -> bool {
+        self.result.is_some()
+    }
+
+    fn outcome(mut self: Box<Self>, ending: &Ending) -> Outcome {
+        if !self.any_event {
+            let output = std::mem::take(&mut self.other_output);
+            if let Ok(value) = serde_json::from_str::<Value>(&output) {
+                self.value(&value, &mut |_| {});
+            }
+            self.other_output = output;
+        }
+        ending::outcome(*self, ending)
+    }
+}

@@ -1,0 +1,37 @@
+//! The child: how an agent is run.
+//!
+//! A [`RunRequest`] says what is wanted in no CLI's own words. A [`Cli`] turns it
+//! into a [`Job`], which is plain data, and makes sense of what the job writes. The
+//! runner, a process of its own, starts the job and sees to it that nothing of it
+//! is left behind. [`run`] does all of it and returns an [`Outcome`].
+//!
+//! | file      | what it is about                                              |
+//! |-----------|---------------------------------------------------------------|
+//! | `request` | what is asked for                                             |
+//! | `cli`     | the seam to a particular agent CLI                            |
+//! | `claude/` | the one that is built                                         |
+//! | `job`     | what is run and what happens meanwhile, as data               |
+//! | `runner/` | the process that runs it                                      |
+//! | `tree/`   | what descends from a run, and ending it                       |
+//! | `pipes`   | a child's input and output                                    |
+//! | `run`     | one run from beginning to end                                 |
+//! | `outcome` | how it ended                                                  |
+
+mod claude;
+mod cli;
+mod job;
+mod outcome;
+mod pipes;
+mod request;
+mod run;
+mod runner;
+mod tree;
+
+pub use claude::Claude;
+pub use cli::{Cli, Ending, Reader, Stopped};
+pub use job::{Environment, FORMAT, Job, RUN_MARK, RunEvent};
+pub use outcome::{ErrorType, Exit, Failure, Outcome, StopReason};
+pub use request::{Refusal, RunRequest, Session};
+pub use run::{STDOUT_BOUND, run};
+pub use runner::{Runner, runner_main};
+pub use tree::GRACE;

@@ -1,0 +1,204 @@
+//! The server's ends of a child's three pipes. Each step can be dropped between
+//! two bytes without losing any.
+
+use std::io::{self, PipeReader, PipeWriter};
+use std::os::fd::{AsFd, OwnedFd};
+
+use tokio::net::unix::pipe::{Receiver, Sender};
+
+/// How much is read at once, in bytes: what a pipe holds.
+const CHUNK: usize = 64 * 1024;
+
+/// Writes a text into a pipe and closes it.
+#[derive(Debug)]
+pub(super) struct Input {
+    pipe: Option<Sender>,
+    text: Vec<u8>,
+    written: usize,
+}
+
+impl Input {
+    pub(super) fn new(pipe: PipeWriter, text: &str) -> io::Result<Self> {
+        let pipe = Some(Sender::from_owned_fd(OwnedFd::from(pipe))?);
+        Ok(Self { pipe, text: text.as_bytes().to_vec(), written: 0 })
+    }
+
+    pub(super) fn is_open(&self) -> bool {
+        self.pipe.is_some()
+    }
+
+    /// Writes as much as the pipe takes.
+    pub(super) async fn step(&mut self) {
+        let Some(pipe) = &self.pipe else { return };
+        let rest = &self.text[self.written..];
+        if rest.is_empty() {
+            self.close();
+            return;
+        }
+        let written = match pipe.writable().await {
+            Ok(()) => pipe.try_write(rest),
+            Err(error) => Err(error),
+        };
+        match written {
+            Ok(written) => self.written += written,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            // A child that reads no more may still answer; its end tells.
+            Err(_) => self.close(),
+        }
+    }
+
+    fn close(&mut self) {
+        self.pipe = None;
+        self.text = Vec::new();
+    }
+}
+
+/// Reads a pipe.
+#[derive(Debug)]
+pub(super) struct Output {
+    pipe: Option<Receiver>,
+    chunk: Vec<u8>,
+}
+
+impl Output {
+    pub(super) fn new(pipe: PipeReader) -> io::Result<Self> {
+        let pipe = Some(Receiver::from_owned_fd(OwnedFd::from(pipe))?);
+        Ok(Self { pipe, chunk: Vec::new() })
+    }
+
+    pub(super) fn is_open(&self) -> bool {
+        self.pipe.is_some()
+    }
+
+    pub(super) fn close(&mut self) {
+        self.pipe = None;
+        self.chunk = Vec::new();
+    }
+
+    /// Waits for bytes and returns them; none at the end, which closes it.
+    pub(super) async fn step(&mut self) -> &[u8] {
+        let Some(pipe) = &self.pipe else { return &[] };
+        self.chunk.resize(CHUNK, 0);
+        let read = loop {
+            if pipe.readable().await.is_err() {
+                break 0;
+            }
+            match pipe.try_read(&mut self.chunk) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                read => break read.unwrap_or(0),
+            }
+        };
+        if read == 0 {
+            self.close();
+        }
+        &self.chunk[..read]
+    }
+
+    /// What can be read without waiting, or none. It asks the kernel and not the
+    /// reactor, which may not have heard of the last bytes yet.
+    pub(super) fn rest(&mut self) -> &[u8] {
+        let Some(pipe) = &self.pipe else { return &[] };
+        self.chunk.resize(CHUNK, 0);
+        let read =
+            rustix::io::retry_on_intr(|| rustix::io::read(pipe.as_fd(), &mut self.chunk[..]))
+                .unwrap_or(0);
+        if read == 0 {
+            self.close();
+        }
+        &self.chunk[..read]
+    }
+}
+
+/// Cuts bytes into lines.
+#[derive(Debug, Default)]
+pub(super) struct Lines {
+    partial: Vec<u8>,
+    total: usize,
+}
+
+impl Lines {
+    /// Takes bytes and passes on the lines they complete.
+    pub(super) fn push(&mut self, mut bytes: &[u8], mut line: impl FnMut(&str)) {
+        self.total = self.total.saturating_add(bytes.len());
+        while let Some(end) = bytes.iter().position(|byte| *byte == b'\n') {
+            self.partial.extend_from_slice(&bytes[..end]);
+            line(&String::from_utf8_lossy(&self.partial));
+            self.partial.clear();
+            bytes = &bytes[end + 1..];
+        }
+        self.partial.extend_from_slice(bytes);
+    }
+
+    /// Passes on a last line that has no end.
+    pub(super) fn finish(&mut self, mut line: impl FnMut(&str)) {
+        if !self.partial.is_empty() {
+            line(&String::from_utf8_lossy(&std::mem::take(&mut self.partial)));
+        }
+    }
+
+    /// How many bytes there were.
+    pub(super) fn total(&self) -> usize {
+        self.total
+    }
+}
+
+/// Keeps the end of what is written to it.
+#[derive(Debug)]
+pub(super) struct Tail {
+    bytes: Vec<u8>,
+    bound: usize,
+}
+
+impl Tail {
+    pub(super) fn new(bound: usize) -> Self {
+        Self { bytes: Vec::new(), bound }
+    }
+
+    pub(super) fn push(&mut self, bytes: &[u8]) {
+        self.bytes.extend_from_slice(bytes);
+        // Twice the bound, so that not every byte moves all others.
+        if self.bytes.len() > 2 * self.bound {
+            self.bytes.drain(..self.bytes.len() - self.bound);
+        }
+    }
+
+    pub(super) fn text(&self) -> String {
+        let start = self.bytes.len().saturating_sub(self.bound);
+        String::from_utf8_lossy(&self.bytes[start..]).into_owned()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_are_the_same_however_the_bytes_arrive() {
+        let bytes = "one\n\ntwo \u{2028} \u{1f600}\nrest".as_bytes();
+        for step in 1..bytes.len() {
+            let (mut lines, mut seen) = (Lines::default(), Vec::new());
+            for chunk in bytes.chunks(step) {
+                lines.push(chunk, |line| seen.push(line.to_owned()));
+            }
+            lines.finish(|line| seen.push(line.to_owned()));
+            assert_eq!(seen, ["one", "", "two \u{2028} \u{1f600}", "rest"]);
+            assert_eq!(lines.total(), bytes.len());
+        }
+    }
+
+    #[test]
+    fn a_byte_that_is_no_text_costs_only_itself() {
+        let mut seen = Vec::new();
+        Lines::default().push(b"a\xffb\n", |line| seen.push(line.to_owned()));
+        assert_eq!(seen, ["a\u{fffd}b"]);
+    }
+
+    #[test]
+    fn a_tail_keeps_the_end() {
+        let mut tail = Tail::new(4);
+        for chunk in ["ab", "cdefgh", "", "ijk"] {
+            tail.push(chunk.as_bytes());
+        }
+        assert_eq!(tail.text(), "hijk");
+    }
+}

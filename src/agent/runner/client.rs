@@ -1,0 +1,235 @@
+//! The server's side of the runner: starts it with the first dispatch, hands it
+//! jobs, and routes what it tells to the runs. When it dies, its runs are ended
+//! from here, and the next dispatch starts another.
+
+use std::collections::HashMap;
+use std::ffi::OsString;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use tokio::io::{AsyncReadExt, Interest};
+use tokio::net::UnixStream;
+use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+
+use super::wire::{self, Notice, PROTOCOL, Request};
+use crate::agent::job::Job;
+use crate::agent::tree::{self, Tree};
+
+/// The handle to the runner. Dropping it ends all runs.
+#[derive(Debug)]
+pub struct Runner {
+    program: PathBuf,
+    args: Vec<OsString>,
+    link: Mutex<Option<Link>>,
+}
+
+/// A run that was handed to the runner. Dropping it while it runs stops it.
+#[derive(Debug)]
+pub(in crate::agent) struct Run {
+    name: String,
+    notices: UnboundedReceiver<Notice>,
+    outgoing: UnboundedSender<Outgoing>,
+    over: bool,
+}
+
+/// The child's ends of its pipes.
+#[derive(Debug)]
+pub(in crate::agent) struct Streams {
+    pub(in crate::agent) stdin: OwnedFd,
+    pub(in crate::agent) stdout: OwnedFd,
+    pub(in crate::agent) stderr: OwnedFd,
+}
+
+/// The connection to a runner that lives. Messages are written by a task of their
+/// own, so that one whose sender is dropped is never left half written.
+#[derive(Debug)]
+struct Link {
+    outgoing: UnboundedSender<Outgoing>,
+    routes: Routes,
+}
+
+#[derive(Debug)]
+struct Outgoing {
+    frame: Vec<u8>,
+    descriptors: Vec<OwnedFd>,
+}
+
+/// Where each run's notices go; none at all once the runner is lost.
+type Routes = Arc<Mutex<Option<HashMap<String, UnboundedSender<Notice>>>>>;
+
+impl Runner {
+    /// A runner that starts with the first run: `program` followed by `args` must
+    /// end in [`runner_main`](super::runner_main). Costs nothing until then.
+    pub fn new(program: &Path, args: &[&str]) -> Self {
+        Self {
+            program: program.to_owned(),
+            args: args.iter().map(OsString::from).collect(),
+            link: Mutex::new(None),
+        }
+    }
+
+    /// Hands a job over. To be called within a tokio runtime.
+    pub(in crate::agent) fn start(&self, job: &Job, streams: Streams) -> io::Result<Run> {
+        let frame = wire::encode(&Request::Start { job: job.clone() })?;
+        let (sender, notices) = unbounded_channel();
+        let outgoing = self.enter(&job.run, sender)?;
+        let descriptors = vec![streams.stdin, streams.stdout, streams.stderr];
+        // When the writer has just ended, so will the notices: the run learns it.
+        let _ = outgoing.send(Outgoing { frame, descriptors });
+        Ok(Run { name: job.run.clone(), notices, outgoing, over: false })
+    }
+
+    /// Enters a run where its notices are routed, after starting a runner if none
+    /// lives, and returns the way to it.
+    fn enter(
+        &self,
+        run: &str,
+        notices: UnboundedSender<Notice>,
+    ) -> io::Result<UnboundedSender<Outgoing>> {
+        let mut link = lock(&self.link);
+        if let Some(link) = link.as_ref()
+            && let Some(routes) = lock(&link.routes).as_mut()
+        {
+            routes.insert(run.to_owned(), notices);
+            return Ok(link.outgoing.clone());
+        }
+        let routes = HashMap::from([(run.to_owned(), notices)]);
+        let new = self.connect(routes)?;
+        let outgoing = new.outgoing.clone();
+        *link = Some(new);
+        Ok(outgoing)
+    }
+
+    fn connect(&self, routes: HashMap<String, UnboundedSender<Notice>>) -> io::Result<Link> {
+        let (ours, theirs) = std::os::unix::net::UnixStream::pair()?;
+        ours.set_nonblocking(true)?;
+        let (reading, writing) = UnixStream::from_std(ours)?.into_split();
+        let process = Command::new(&self.program)
+            .args(&self.args)
+            .stdin(Stdio::from(OwnedFd::from(theirs)))
+            .stdout(Stdio::null())
+            .spawn()?;
+        let routes = Arc::new(Mutex::new(Some(routes)));
+        let (outgoing, frames) = unbounded_channel();
+        let hello = wire::encode(&Request::Hello { protocol: PROTOCOL })?;
+        let _ = outgoing.send(Outgoing { frame: hello, descriptors: Vec::new() });
+        tokio::spawn(write(writing, frames));
+        tokio::spawn(read(reading, Arc::clone(&routes), process));
+        Ok(Link { outgoing, routes })
+    }
+}
+
+impl Run {
+    /// What the runner tells next about this run; none when the runner is lost.
+    pub(in crate::agent) async fn notice(&mut self) -> Option<Notice> {
+        let notice = self.notices.recv().await;
+        self.over |= !matches!(notice, Some(Notice::Started { .. }));
+        notice
+    }
+
+    /// Ends it: asks it, and kills what is left after `grace`.
+    pub(in crate::agent) fn stop(&self, grace: Duration) {
+        let grace_ms = u64::try_from(grace.as_millis()).unwrap_or(u64::MAX);
+        // A runner that is gone has nothing left to stop.
+        if let Ok(frame) = wire::encode(&Request::Stop { run: self.name.clone(), grace_ms }) {
+            let _ = self.outgoing.send(Outgoing { frame, descriptors: Vec::new() });
+        }
+    }
+}
+
+impl Drop for Run {
+    fn drop(&mut self) {
+        if !self.over {
+            self.stop(tree::GRACE);
+        }
+    }
+}
+
+/// Writes what is sent, until nobody can send any more; then closes our side, and
+/// the runner ends what it has.
+async fn write(socket: OwnedWriteHalf, mut frames: UnboundedReceiver<Outgoing>) {
+    while let Some(Outgoing { frame, mut descriptors }) = frames.recv().await {
+        let stream: &UnixStream = socket.as_ref();
+        let mut rest = frame.as_slice();
+        while !rest.is_empty() {
+            let sent = stream
+                .async_io(Interest::WRITABLE, || wire::send_with(stream, rest, &descriptors))
+                .await;
+            // An error means that the runner is gone, which the reader sees too.
+            let Ok(sent) = sent else { return };
+            rest = &rest[sent..];
+            descriptors.clear();
+        }
+    }
+}
+
+/// Routes what the runner tells, until it is gone.
+async fn read(socket: OwnedReadHalf, routes: Routes, process: Child) {
+    if let Err(error) = route(socket, &routes).await {
+        tracing::warn!("the runner cannot be understood and is given up: {error}");
+    }
+    // From here on the next run starts another runner.
+    let lost = lock(&routes).take().unwrap_or_default();
+    // It reads files and waits: nothing for the reactor's thread. With its sender
+    // gone, a run learns that it is lost; so it learns it when it is over.
+    thread::spawn(move || {
+        bury(process, lost.keys().cloned().collect());
+        drop(lost);
+    });
+}
+
+async fn route(mut socket: OwnedReadHalf, routes: &Routes) -> io::Result<()> {
+    let mut buffer = Vec::with_capacity(4096);
+    loop {
+        while let Some(notice) = wire::take::<Notice>(&mut buffer)? {
+            let mut routes = lock(routes);
+            let Some(routes) = routes.as_mut() else { return Ok(()) };
+            let run = notice.run().to_owned();
+            if let Notice::Gone { survivors: left @ 1.., .. } = notice {
+                tracing::warn!("{left} processes of the run {run} do not end when killed");
+            }
+            let is_last = matches!(notice, Notice::Gone { .. } | Notice::Failed { .. });
+            if let Some(sender) = routes.get(&run) {
+                // Nobody may be interested any more.
+                let _ = sender.send(notice);
+            }
+            if is_last {
+                routes.remove(&run);
+            }
+        }
+        if socket.read_buf(&mut buffer).await? == 0 {
+            return Ok(());
+        }
+    }
+}
+
+/// Ends what a lost runner leaves behind, as far as it can be traced by its mark.
+fn bury(mut process: Child, runs: Vec<String>) {
+    // Its socket is closed, so it can be of no more use, even where it still runs.
+    // Already dead is no error.
+    let _ = process.kill();
+    let _ = process.wait();
+    let deadline = Instant::now() + tree::ORPHAN_GRACE;
+    let endings: Vec<_> = runs
+        .into_iter()
+        .map(|run| {
+            thread::spawn(move || tree::end(&mut Tree::new(&run, None), || deadline, || false))
+        })
+        .collect();
+    for ending in endings {
+        if matches!(ending.join(), Ok(1..)) {
+            tracing::warn!("some processes of a lost run do not end when killed");
+        }
+    }
+}
+
+/// A thread that panicked leaves a map that is still whole.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,245 @@
+//! Descent on Linux: parents, the run's mark in the environment, and the orphans
+//! that the runner adopts. Signals go through pidfds, so that they reach the
+//! process that was looked at and no other that got its number.
+
+use std::collections::{HashMap, HashSet};
+use std::fs;
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::MetadataExt;
+use std::time::Duration;
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::process::{
+    Pid, PidfdFlags, Signal, getpid, getuid, pidfd_open, pidfd_send_signal, set_child_subreaper,
+};
+
+use crate::agent::job::RUN_MARK;
+
+/// The processes of one run, as far as they are known.
+#[derive(Debug)]
+pub(in crate::agent) struct Tree {
+    run: String,
+    /// Nothing of the run is older than this, in the kernel's clock ticks.
+    since: u64,
+    leader: Option<(i32, u64)>,
+    /// Once found, a process stays the run's, wherever it moves.
+    known: Vec<Process>,
+}
+
+#[derive(Debug)]
+struct Process {
+    pid: i32,
+    started: u64,
+    handle: OwnedFd,
+    asked: bool,
+    held: bool,
+}
+
+/// One line of the process table.
+#[derive(Debug, Clone, Copy)]
+struct Entry {
+    pid: i32,
+    parent: i32,
+    /// With the pid: which process this is.
+    started: u64,
+}
+
+impl Tree {
+    /// The run with this id, whose first process is `leader` where it is known.
+    /// To be called while the leader cannot have been reaped.
+    pub(in crate::agent) fn new(run: &str, leader: Option<i32>) -> Self {
+        let leader = leader.and_then(read_entry).map(|entry| (entry.pid, entry.started));
+        let since = leader.map_or(0, |(_, started)| started);
+        Self { run: run.to_owned(), since, leader, known: Vec::new() }
+    }
+
+    /// Looks for what belongs to the run now, and says how many there are. With
+    /// `take_strays`, every child of this process is one of them.
+    pub(in crate::agent) fn look(&mut self, take_strays: bool) -> usize {
+        let table = process_table();
+        let mine = self.members(&table, take_strays);
+        let alive = mine.len();
+        self.known.retain(|process| {
+            mine.iter().any(|entry| (entry.pid, entry.started) == (process.pid, process.started))
+        });
+        for entry in mine {
+            if self.known.iter().any(|process| process.pid == entry.pid) {
+                continue;
+            }
+            // Opened first and compared again: in between it may have gone, and
+            // its number may be another's.
+            let Some(handle) = Pid::from_raw(entry.pid)
+                .and_then(|pid| pidfd_open(pid, PidfdFlags::empty()).ok())
+                .filter(|_| read_entry(entry.pid).is_some_and(|now| now.started == entry.started))
+            else {
+                continue;
+            };
+            let Entry { pid, started, .. } = entry;
+            self.known.push(Process { pid, started, handle, asked: false, held: false });
+        }
+        alive
+    }
+
+    fn members(&self, table: &[Entry], take_strays: bool) -> Vec<Entry> {
+        let own = getpid().as_raw_nonzero().get();
+        let is_root = |entry: &Entry| {
+            let identity = (entry.pid, entry.started);
+            self.leader == Some(identity)
+                || self.known.iter().any(|process| (process.pid, process.started) == identity)
+                || (take_strays && entry.parent == own)
+                || (entry.started >= self.since && is_marked(entry.pid, &self.run))
+        };
+        let mut children: HashMap<i32, Vec<Entry>> = HashMap::new();
+        for entry in table {
+            children.entry(entry.parent).or_default().push(*entry);
+        }
+        let mut seen = HashSet::from([own]);
+        let mut mine = Vec::new();
+        let mut open: Vec<Entry> =
+            table.iter().filter(|entry| entry.pid != own && is_root(entry)).copied().collect();
+        while let Some(entry) = open.pop() {
+            if seen.insert(entry.pid) {
+                mine.push(entry);
+                open.extend(children.get(&entry.pid).into_iter().flatten());
+            }
+        }
+        mine
+    }
+
+    /// Asks each process once to end.
+    pub(in crate::agent) fn ask(&mut self) {
+        for process in self.known.iter_mut().filter(|process| !process.asked) {
+            process.asked = true;
+            send(process, Signal::TERM);
+        }
+    }
+
+    /// Holds what is not held yet; false when there was nothing.
+    pub(in crate::agent) fn hold(&mut self) -> bool {
+        let mut any = false;
+        for process in self.known.iter_mut().filter(|process| !process.held) {
+            process.held = true;
+            any = true;
+            send(process, Signal::STOP);
+        }
+        any
+    }
+
+    /// Kills all that is known.
+    pub(in crate::agent) fn kill(&self) {
+        for process in &self.known {
+            send(process, Signal::KILL);
+        }
+    }
+
+    /// Waits until one of the known processes has ended, but no longer than this.
+    pub(in crate::agent) fn wait(&self, longest: Duration) {
+        let mut handles: Vec<PollFd<'_>> =
+            self.known.iter().map(|process| PollFd::new(&process.handle, PollFlags::IN)).collect();
+        // Cut short by a signal or refused: the caller looks again anyway.
+        let _ = poll(&mut handles, Timespec::try_from(longest).ok().as_ref());
+    }
+}
+
+/// A process that has just ended is no error, and of one that we may not signal
+/// the caller learns by still finding it.
+fn send(process: &Process, signal: Signal) {
+    let _ = pidfd_send_signal(&process.handle, signal);
+}
+
+/// Makes this process the parent of every orphan below it.
+pub(in crate::agent) fn adopt_orphans() -> std::io::Result<()> {
+    Ok(set_child_subreaper(Some(getpid()))?)
+}
+
+/// Does this process have children besides these? A kernel that keeps no list of
+/// children answers yes: then somebody has to look.
+pub(in crate::agent) fn has_other_children(leaders: &[i32]) -> bool {
+    let Ok(threads) = fs::read_dir("/proc/self/task") else { return true };
+    for thread in threads.flatten() {
+        let Ok(list) = fs::read_to_string(thread.path().join("children")) else {
+            // A thread that has just ended; the list itself is there or nowhere.
+            if thread.path().exists() {
+                return true;
+            }
+            continue;
+        };
+        let mut pids = list.split_ascii_whitespace().filter_map(|pid| pid.parse().ok());
+        if pids.any(|pid| !leaders.contains(&pid)) {
+            return true;
+        }
+    }
+    false
+}
+
+/// Every process that is alive.
+fn process_table() -> Vec<Entry> {
+    let Ok(entries) = fs::read_dir("/proc") else { return Vec::new() };
+    entries
+        .flatten()
+        .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
+        .filter_map(read_entry)
+        .collect()
+}
+
+/// The process with this number, if it is alive.
+fn read_entry(pid: i32) -> Option<Entry> {
+    parse_stat(pid, &fs::read(format!("/proc/{pid}/stat")).ok()?)
+}
+
+fn parse_stat(pid: i32, stat: &[u8]) -> Option<Entry> {
+    // The name may hold spaces and brackets; the fields begin after its last one.
+    let end_of_name = stat.iter().rposition(|byte| *byte == b')')?;
+    let fields = std::str::from_utf8(&stat[end_of_name + 1..]).ok()?;
+    let fields: Vec<&str> = fields.split_ascii_whitespace().collect();
+    let (state, threads) = (*fields.first()?, *fields.get(17)?);
+    // A process whose first thread has ended looks dead while others still run.
+    let dead = matches!(state, "Z" | "X") && threads.parse::<u32>().ok()? <= 1;
+    let entry =
+        Entry { pid, parent: fields.get(1)?.parse().ok()?, started: fields.get(19)?.parse().ok()? };
+    (!dead).then_some(entry)
+}
+
+/// Does the environment this process was started with bear the run's mark?
+fn is_marked(pid: i32, run: &str) -> bool {
+    let directory = format!("/proc/{pid}");
+    let ours = fs::metadata(&directory).is_ok_and(|data| data.uid() == getuid().as_raw());
+    ours && fs::read(directory + "/environ").is_ok_and(|environment| bears(&environment, run))
+}
+
+fn bears(environment: &[u8], run: &str) -> bool {
+    environment
+        .split(|byte| *byte == 0)
+        .filter_map(|variable| variable.strip_prefix(RUN_MARK.as_bytes())?.strip_prefix(b"="))
+        .any(|runs| runs.split(|byte| *byte == b'/').any(|one| one == run.as_bytes()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_with_brackets_does_not_shift_the_fields() {
+        let stat = b"7 (a) S 1 (b) S 3 7 7 0 -1 4194304 1 0 0 0 0 0 0 0 20 0 1 0 4242 0 0";
+        let entry = parse_stat(7, stat).unwrap();
+        assert_eq!((entry.pid, entry.parent, entry.started), (7, 3, 4242));
+    }
+
+    #[test]
+    fn a_zombie_is_dead_unless_other_threads_run() {
+        let stat = |threads| {
+            format!("7 (a) Z 3 7 7 0 -1 4194304 1 0 0 0 0 0 0 0 20 0 {threads} 0 4242 0 0")
+        };
+        assert!(parse_stat(7, stat(1).as_bytes()).is_none());
+        assert!(parse_stat(7, stat(2).as_bytes()).is_some());
+    }
+
+    #[test]
+    fn the_mark_of_an_outer_run_counts_and_a_longer_id_does_not() {
+        let environment = b"HOME=/\0AGENT_DISPATCH_RUN=outer/inner\0PATH=/bin\0";
+        assert!(bears(environment, "outer"));
+        assert!(bears(environment, "inner"));
+        assert!(!bears(environment, "out"));
+        assert!(!bears(b"X_AGENT_DISPATCH_RUN=outer\0", "outer"));
+    }
+}

@@ -1,0 +1,114 @@
+//! `dispatch` and `test`: one task for one agent.
+
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use serde_json::json;
+
+use super::DispatchArgs;
+use super::terminal::{FAINT, note, print, print_text, report};
+use crate::dispatch::{Dispatcher, Preview, Refusal, Reply, Request};
+
+/// The exit code of a command that Ctrl-C ended, as shells count it.
+const INTERRUPTED: u8 = 130;
+
+pub(super) async fn run(
+    dispatcher: &Arc<Dispatcher>,
+    arguments: DispatchArgs,
+) -> anyhow::Result<ExitCode> {
+    let request = Request {
+        agent: arguments.name,
+        task: arguments.task,
+        context: arguments.context,
+        caller: arguments.caller,
+        goal: arguments.goal,
+    };
+    if arguments.dry_run {
+        return match dispatcher.preview(&request).await {
+            Ok(Ok(preview)) => show_preview(&preview, arguments.json),
+            Ok(Err(reply)) => show(&reply, arguments.json),
+            Err(refusal) => Ok(refused(&refusal)),
+        };
+    }
+    dispatch(dispatcher, request, arguments.json).await
+}
+
+pub(super) async fn test(
+    dispatcher: &Arc<Dispatcher>,
+    agent: String,
+    task: String,
+) -> anyhow::Result<ExitCode> {
+    dispatch(dispatcher, Request { agent, task, ..Request::default() }, false).await
+}
+
+async fn dispatch(
+    dispatcher: &Arc<Dispatcher>,
+    request: Request,
+    json: bool,
+) -> anyhow::Result<ExitCode> {
+    let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
+    let ended = tokio::select! {
+        ended = dispatcher.dispatch(request) => Some(ended),
+        _ = tokio::signal::ctrl_c() => None,
+        _ = terminate.recv() => None,
+    };
+    dispatcher.end().await;
+    match ended {
+        Some(Ok(reply)) => show(&reply, json),
+        Some(Err(refusal)) => Ok(refused(&refusal)),
+        None => {
+            report("interrupted; the agent was ended", None);
+            Ok(ExitCode::from(INTERRUPTED))
+        }
+    }
+}
+
+fn refused(refusal: &Refusal) -> ExitCode {
+    report(&refusal.message, refusal.hint.as_deref());
+    ExitCode::FAILURE
+}
+
+fn show(reply: &Reply, json: bool) -> anyhow::Result<ExitCode> {
+    if json {
+        print(&serde_json::to_string_pretty(reply)?);
+    } else {
+        // What an agent said before it failed was paid for all the same.
+        if !reply.result.is_empty() {
+            print_text(&reply.result)?;
+        }
+        for text in [&reply.policy_fallback, &reply.policy_error].into_iter().flatten() {
+            note(text);
+        }
+        if let Some(error) = &reply.error {
+            report(error, reply.hint.as_deref());
+        } else if let Some(hint) = &reply.hint {
+            note(hint);
+        }
+    }
+    Ok(if reply.success { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn show_preview(preview: &Preview, json: bool) -> anyhow::Result<ExitCode> {
+    let job = &preview.job;
+    let command: Vec<&str> =
+        std::iter::once(job.program.as_str()).chain(job.args.iter().map(String::as_str)).collect();
+    if let Some(fallback) = &preview.fallback {
+        note(fallback);
+    }
+    if json {
+        let value = json!({
+            "policy": preview.policy,
+            "prompt": preview.prompt,
+            "command": command,
+            "directory": job.directory,
+            "environment": {"set": job.environment.set, "remove": job.environment.remove},
+        });
+        print(&serde_json::to_string_pretty(&value)?);
+        return Ok(ExitCode::SUCCESS);
+    }
+    print(&format!("{FAINT}# prompt, by policy {}, on standard input{FAINT:#}", preview.policy));
+    print_text(&preview.prompt)?;
+    print(&format!("\n{FAINT}# command line, in {}{FAINT:#}", job.directory.display()));
+    print(&shlex::try_join(command)?);
+    Ok(ExitCode::SUCCESS)
+}

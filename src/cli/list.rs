@@ -1,0 +1,46 @@
+//! `list`: the agents, and what is wrong with the config.
+
+use std::process::ExitCode;
+
+use super::terminal::{BAD, BOLD, FAINT, GOOD, note, print, report};
+use crate::dispatch::{AgentEntry, Dispatcher, Health};
+
+pub(super) async fn run(dispatcher: &Dispatcher, json: bool) -> anyhow::Result<ExitCode> {
+    let listing = match dispatcher.list().await {
+        Ok(listing) => listing,
+        Err(refusal) => {
+            report(&refusal.message, refusal.hint.as_deref());
+            return Ok(ExitCode::FAILURE);
+        }
+    };
+    if json {
+        print(&serde_json::to_string_pretty(&listing.agents)?);
+    } else if listing.agents.is_empty() {
+        let nothing = listing.nothing_configured();
+        note(&format!("{} {}", nothing.message, nothing.hint.unwrap_or_default()));
+    } else {
+        let width = listing.agents.iter().map(|agent| agent.name.len()).max().unwrap_or(0);
+        for agent in &listing.agents {
+            print(&line(agent, width));
+        }
+    }
+    for problem in &listing.problems {
+        note(&problem.to_string());
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn line(agent: &AgentEntry, width: usize) -> String {
+    let AgentEntry { name, directory, description, .. } = agent;
+    let state = match (agent.healthy, &agent.error) {
+        (Health::Healthy, None) => format!("{GOOD}ok{GOOD:#}"),
+        (_, Some(error)) => format!("{BAD}{error}{BAD:#}"),
+        (_, None) => format!("{BAD}not usable{BAD:#}"),
+    };
+    let policy = agent.prompt_policy.as_ref().map(|name| format!("  prompt: {name}")).unwrap_or_default();
+    let mut line = format!("{BOLD}{name:width$}{BOLD:#}  {state}  {FAINT}{directory}{policy}{FAINT:#}");
+    if !description.is_empty() {
+        line.push_str(&format!("\n{:width$}  {description}", ""));
+    }
+    line
+}

@@ -1,0 +1,147 @@
+//! The command line: one file a command. The only room that prints.
+//!
+//! Data goes to standard output, everything else to standard error. Exit codes:
+//! 0 for success, 1 when a command could not do its work, 2 for a command line
+//! that cannot be understood.
+
+mod demo;
+mod dispatch;
+mod list;
+mod practice_agent;
+mod serve;
+mod terminal;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::config::Paths;
+use crate::dispatch::{Dispatcher, Lineage};
+use terminal::report;
+
+#[derive(Parser)]
+#[command(
+    version,
+    about = "Lets one coding agent ask the agent of another project",
+    after_help = "Agents are configured in ~/.config/agent-dispatch/agents.yaml; AGENT_DISPATCH_CONFIG names another file.\nAGENT_DISPATCH_LOG (error, warn, info, debug, trace) sets what is logged to standard error."
+)]
+struct CommandLine {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Serve MCP on standard input and output; a client such as Claude Code starts this
+    Serve,
+    /// List the agents and what is wrong with the config
+    List {
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Ask an agent something harmless, to see that it works
+    Test {
+        /// The agent's name
+        name: String,
+        /// What to ask
+        #[arg(default_value = "Say in one sentence what this project is.")]
+        task: String,
+    },
+    /// Dispatch a task to an agent and print its answer
+    Dispatch(DispatchArgs),
+    /// Show how it works on sample projects, with no account and no network
+    Demo,
+    #[command(hide = true, about = "Start and end agent processes for a server (internal)")]
+    Runner,
+    #[command(hide = true, about = "Compile the component on standard input (internal)")]
+    CompilePolicy,
+    #[command(hide = true, about = "Stand in for an agent CLI in the demo (internal)")]
+    PracticeAgent(practice_agent::PracticeArgs),
+}
+
+#[derive(Args)]
+struct DispatchArgs {
+    /// The agent's name, from `agent-dispatch list`
+    name: String,
+    /// What the agent should do
+    task: String,
+    /// Material to work with: error messages, code, logs
+    #[arg(long, default_value = "")]
+    context: String,
+    /// Who is asking
+    #[arg(long, default_value = "")]
+    caller: String,
+    /// What the answer is for
+    #[arg(long, default_value = "")]
+    goal: String,
+    /// Print the whole reply as JSON
+    #[arg(long)]
+    json: bool,
+    /// Print the exact prompt and command line, and run nothing
+    #[arg(long)]
+    dry_run: bool,
+}
+
+/// Runs the command line of this process.
+pub fn main() -> ExitCode {
+    let CommandLine { command } = CommandLine::parse();
+    match run(command) {
+        Ok(code) => code,
+        Err(error) => {
+            report(&format!("{error:#}"), None);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(command: Command) -> anyhow::Result<ExitCode> {
+    terminal::log_to_stderr();
+    match command {
+        // These three are processes of their own and never meet a runtime.
+        Command::Runner => return Ok(crate::agent::runner_main().map(|()| ExitCode::SUCCESS)?),
+        Command::CompilePolicy => return Ok(compile_policy()),
+        Command::PracticeAgent(arguments) => return practice_agent::run(&arguments),
+        _ => {}
+    }
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let result = runtime.block_on(async {
+        match command {
+            Command::Serve => serve::run(dispatcher()?).await,
+            Command::List { json } => list::run(&*dispatcher()?, json).await,
+            Command::Test { name, task } => dispatch::test(&dispatcher()?, name, task).await,
+            Command::Dispatch(arguments) => dispatch::run(&dispatcher()?, arguments).await,
+            Command::Demo => demo::run().await,
+            Command::Runner | Command::CompilePolicy | Command::PracticeAgent(_) => {
+                Ok(ExitCode::SUCCESS)
+            }
+        }
+    });
+    // A directory on a hanging mount must not keep the process.
+    runtime.shutdown_background();
+    result
+}
+
+fn compile_policy() -> ExitCode {
+    match crate::policy::compile_main() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(reason) => {
+            terminal::plain_error(&reason);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn dispatcher() -> anyhow::Result<Arc<Dispatcher>> {
+    let paths = Paths::from_environment()?;
+    Ok(Arc::new(Dispatcher::new(&paths, executable()?, Lineage::from_environment())))
+}
+
+/// This binary, to be started again as runner or compiler.
+fn executable() -> std::io::Result<PathBuf> {
+    // Stays this very binary when an upgrade replaces the file on disk.
+    let own = PathBuf::from("/proc/self/exe");
+    if own.exists() { Ok(own) } else { std::env::current_exe() }
+}

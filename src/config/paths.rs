@@ -1,0 +1,113 @@
+//! Where things lie on disk.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
+use etcetera::BaseStrategy;
+use etcetera::base_strategy::Xdg;
+
+/// The environment variable that names the config file.
+const CONFIG_VARIABLE: &str = "AGENT_DISPATCH_CONFIG";
+
+/// The folders and files of this program; all paths are absolute.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Paths {
+    /// The config file. It need not exist.
+    pub config_file: PathBuf,
+    /// The folder for what can be made again, such as compiled components. It need not exist.
+    pub cache_folder: PathBuf,
+}
+
+/// Nobody said where the user's home folder is.
+#[derive(Debug, thiserror::Error)]
+#[error("the home folder is unknown: set HOME to an absolute path")]
+pub struct NoHome;
+
+impl Paths {
+    /// The given paths.
+    pub fn new(config_file: impl Into<PathBuf>, cache_folder: impl Into<PathBuf>) -> Self {
+        Self { config_file: config_file.into(), cache_folder: cache_folder.into() }
+    }
+
+    /// The user's own paths: `AGENT_DISPATCH_CONFIG` or
+    /// `~/.config/agent-dispatch/agents.yaml` on every platform, as the Python tool
+    /// has it, and `agent-dispatch` in the XDG cache directory.
+    pub fn from_environment() -> Result<Self, NoHome> {
+        let folders = Xdg::new().map_err(|_| NoHome)?;
+        let named = std::env::var_os(CONFIG_VARIABLE);
+        Self::resolve(named, folders.home_dir(), &folders.cache_dir())
+    }
+
+    fn resolve(named: Option<OsString>, home: &Path, cache: &Path) -> Result<Self, NoHome> {
+        if !home.is_absolute() {
+            return Err(NoHome);
+        }
+        let config_file = match named.filter(|named| !named.is_empty()) {
+            Some(named) => absolute(expand_home(Path::new(&named), Some(home))),
+            None => home.join(".config/agent-dispatch/agents.yaml"),
+        };
+        Ok(Self::new(config_file, cache.join("agent-dispatch")))
+    }
+}
+
+/// The user's home folder, if it is known.
+pub(super) fn home() -> Option<PathBuf> {
+    etcetera::home_dir().ok().filter(|home| home.is_absolute())
+}
+
+/// The path seen from the working directory, if there still is one.
+pub(super) fn absolute(path: PathBuf) -> PathBuf {
+    std::path::absolute(&path).unwrap_or(path)
+}
+
+/// Replaces a leading `~`.
+pub(super) fn expand_home(path: &Path, home: Option<&Path>) -> PathBuf {
+    match (path.strip_prefix("~"), home) {
+        (Ok(rest), Some(home)) => tidy(&home.join(rest)),
+        _ => path.to_owned(),
+    }
+}
+
+/// Drops `.` and doubled slashes; `..` stays, because of symlinks.
+pub(super) fn tidy(path: &Path) -> PathBuf {
+    path.components().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn config_file(named: Option<&str>) -> PathBuf {
+        let named = named.map(OsString::from);
+        let paths = Paths::resolve(named, Path::new("/home/ada"), Path::new("/var/cache/ada"));
+        paths.expect("an absolute home").config_file
+    }
+
+    #[test]
+    fn the_default_is_the_python_tools() {
+        let default = Path::new("/home/ada/.config/agent-dispatch/agents.yaml");
+        assert_eq!(config_file(None), default);
+        assert_eq!(config_file(Some("")), default);
+    }
+
+    #[test]
+    fn the_variable_names_the_file() {
+        assert_eq!(config_file(Some("/etc/a.yaml")), Path::new("/etc/a.yaml"));
+        assert_eq!(config_file(Some("~/a.yaml")), Path::new("/home/ada/a.yaml"));
+        assert_eq!(config_file(Some("~bob/a.yaml")).file_name(), Some("a.yaml".as_ref()));
+        let here = std::env::current_dir().expect("a working directory");
+        assert_eq!(config_file(Some("a.yaml")), here.join("a.yaml"));
+    }
+
+    #[test]
+    fn the_cache_folder_is_our_own() {
+        let paths = Paths::resolve(None, Path::new("/home/ada"), Path::new("/var/cache/ada"));
+        let paths = paths.expect("an absolute home");
+        assert_eq!(paths.cache_folder, Path::new("/var/cache/ada/agent-dispatch"));
+    }
+
+    #[test]
+    fn a_relative_home_is_refused() {
+        assert!(Paths::resolve(None, Path::new(""), Path::new("/var/cache")).is_err());
+    }
+}

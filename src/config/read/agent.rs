@@ -1,0 +1,66 @@
+//! One agent's entry.
+
+use super::Anchor;
+use crate::config::fields::Fields;
+use crate::config::lax;
+use crate::config::model::{Agent, AgentPolicies};
+use crate::config::problem::{Fault, Report};
+
+/// The keys of an agent.
+const KEYS: &[&str] = &[
+    "directory",
+    "description",
+    "timeout",
+    "max_budget_usd",
+    "model",
+    "permission_mode",
+    "allowed_tools",
+    "disallowed_tools",
+    "command",
+    "policies",
+];
+
+/// Keys that the Python tool 0.16 reads and this version does not.
+const LATER: &[&str] = &["capabilities", "risky_capabilities", "instructions"];
+
+/// Reads one agent.
+pub(super) fn read(
+    fields: &Fields<'_>,
+    name: &str,
+    anchor: &Anchor,
+    report: &mut Report<'_>,
+) -> Result<Agent, Fault> {
+    fields.report_unknown(KEYS, LATER, "agents.*", report);
+    fields.refuse_repeated()?;
+    let timeout = fields.optional("timeout", lax::whole(0..=u32::MAX))?;
+    let budget = fields.optional("max_budget_usd", lax::dollars)?;
+    let model = fields.optional("model", lax::text)?;
+    let permission_mode = fields.optional("permission_mode", lax::text)?;
+    Ok(Agent {
+        name: name.to_owned(),
+        directory: fields.required("directory", |node| anchor.path(node))?,
+        description: fields.optional("description", lax::text)?.unwrap_or_default(),
+        // In the Python tool zero and empty text mean the same as no key.
+        timeout_seconds: timeout.filter(|seconds| *seconds > 0),
+        max_budget_usd: budget.filter(|dollars| *dollars > 0.0),
+        model: model.filter(|model| !model.is_empty()),
+        permission_mode: permission_mode.filter(|mode| !mode.is_empty()),
+        allowed_tools: fields.optional("allowed_tools", lax::words)?,
+        disallowed_tools: fields.optional("disallowed_tools", lax::words)?,
+        command: fields.optional("command", |node| anchor.command(node))?,
+        policies: policies(fields, report)?,
+    })
+}
+
+fn policies(fields: &Fields<'_>, report: &mut Report<'_>) -> Result<AgentPolicies, Fault> {
+    let Some(node) = fields.get("policies") else {
+        return Ok(AgentPolicies::default());
+    };
+    let chosen = Fields::new(fields.path_of("policies"), node)?;
+    chosen.report_unknown(&["prompt", "describe"], &[], "", report);
+    chosen.refuse_repeated()?;
+    Ok(AgentPolicies {
+        prompt: chosen.optional("prompt", lax::word)?,
+        describe: chosen.optional("describe", lax::word)?,
+    })
+}

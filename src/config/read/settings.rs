@@ -1,0 +1,173 @@
+//! The settings. A wrong value has its default, except where that could cost money.
+
+use std::convert::Infallible;
+use std::fmt::Debug;
+
+use super::{Anchor, policy};
+use crate::config::fields::Fields;
+use crate::config::lax::{self, Invalid};
+use crate::config::model::{LimitOverrides, PolicyNames, Settings};
+use crate::config::node::Node;
+use crate::config::problem::{Fault, ProblemKind, Report};
+
+/// The keys of the settings.
+const KEYS: &[&str] = &[
+    "default_timeout",
+    "default_max_budget_usd",
+    "default_permission_mode",
+    "default_allowed_tools",
+    "default_disallowed_tools",
+    "max_dispatch_depth",
+    "max_concurrency",
+    "command",
+    "policies",
+    "policy_limits",
+];
+
+/// Keys that the Python tool 0.16 reads and this version does not.
+const LATER: &[&str] = &["cache", "job_retention_days", "dispatch_protocol", "usage_log"];
+
+/// The keys of the policies.
+const POLICIES: &[&str] = &["prompt", "describe", "aggregate", "dialogue"];
+
+/// Reads the settings; whatever is wrong goes into the report.
+pub(super) fn read(node: &Node, anchor: &Anchor, report: &mut Report<'_>) -> Settings {
+    let fields = match Fields::new("settings", node) {
+        Ok(fields) => fields,
+        Err(fault) => {
+            // Limits may stand in there.
+            report.fault(ProblemKind::StopsDispatching, fault);
+            return Settings::default();
+        }
+    };
+    fields.report_unknown(KEYS, LATER, "settings", report);
+    fields.report_repeated(report);
+    let default = Settings::default();
+    let mut lenient = Lenient { fields: &fields, report };
+    let permission_mode = lenient.optional("default_permission_mode", lax::text);
+    let budget = lenient.limit("default_max_budget_usd", lax::dollars);
+    Settings {
+        default_timeout: lenient.or(
+            "default_timeout",
+            lax::whole(1..=u32::MAX),
+            default.default_timeout,
+        ),
+        // In the Python tool zero means the same as no key.
+        default_max_budget_usd: budget.filter(|dollars| *dollars > 0.0),
+        default_permission_mode: permission_mode.filter(|mode| !mode.is_empty()),
+        default_allowed_tools: lenient.or(
+            "default_allowed_tools",
+            lax::words,
+            default.default_allowed_tools,
+        ),
+        default_disallowed_tools: lenient.or(
+            "default_disallowed_tools",
+            lax::words,
+            default.default_disallowed_tools,
+        ),
+        max_dispatch_depth: lenient
+            .limit("max_dispatch_depth", lax::whole(1..=u32::MAX))
+            .unwrap_or(default.max_dispatch_depth),
+        max_concurrency: lenient
+            .limit("max_concurrency", lax::whole(1..=u32::MAX))
+            .unwrap_or(default.max_concurrency),
+        command: lenient.or("command", |node| anchor.command(node), default.command),
+        policies: policies(&fields, report),
+        policy_limits: policy_limits(&fields, report),
+    }
+}
+
+fn policies(settings: &Fields<'_>, report: &mut Report<'_>) -> PolicyNames {
+    let default = PolicyNames::default();
+    let Some(fields) = section(settings, "policies", POLICIES, report) else {
+        return default;
+    };
+    let mut lenient = Lenient { fields: &fields, report };
+    PolicyNames {
+        prompt: lenient.or("prompt", lax::word, default.prompt),
+        describe: lenient.or("describe", lax::word, default.describe),
+        aggregate: lenient.or("aggregate", lax::word, default.aggregate),
+        dialogue: lenient.or("dialogue", lax::word, default.dialogue),
+    }
+}
+
+fn policy_limits(settings: &Fields<'_>, report: &mut Report<'_>) -> LimitOverrides {
+    let Some(fields) = section(settings, "policy_limits", policy::LIMITS, report) else {
+        return LimitOverrides::default();
+    };
+    let mut lenient = Lenient { fields: &fields, report };
+    let limits =
+        policy::limits(|key, range| Ok::<_, Infallible>(lenient.optional(key, lax::whole(range))));
+    limits.unwrap_or_else(|never| match never {})
+}
+
+/// A mapping within the settings, if it is there and is one.
+fn section<'n>(
+    settings: &Fields<'n>,
+    key: &str,
+    known: &[&str],
+    report: &mut Report<'_>,
+) -> Option<Fields<'n>> {
+    let node = settings.get(key)?;
+    match Fields::new(settings.path_of(key), node) {
+        Ok(fields) => {
+            fields.report_unknown(known, &[], "", report);
+            fields.report_repeated(report);
+            Some(fields)
+        }
+        Err(fault) => {
+            default_applies(report, fault, "the defaults apply");
+            None
+        }
+    }
+}
+
+fn default_applies(report: &mut Report<'_>, mut fault: Fault, consequence: &str) {
+    fault.invalid.message += "; ";
+    fault.invalid.message += consequence;
+    report.fault(ProblemKind::DefaultApplies, fault);
+}
+
+/// Reads settings and reports the wrong ones.
+struct Lenient<'f, 'n, 'r, 't> {
+    fields: &'f Fields<'n>,
+    report: &'r mut Report<'t>,
+}
+
+impl Lenient<'_, '_, '_, '_> {
+    /// A setting that has a default.
+    fn or<T: Debug>(
+        &mut self,
+        key: &str,
+        read: impl FnOnce(&Node) -> Result<T, Invalid>,
+        default: T,
+    ) -> T {
+        match self.fields.optional(key, read) {
+            Ok(value) => value.unwrap_or(default),
+            Err(fault) => {
+                default_applies(self.report, fault, &format!("the default {default:?} applies"));
+                default
+            }
+        }
+    }
+
+    /// A setting that need not have a value.
+    fn optional<T>(
+        &mut self,
+        key: &str,
+        read: impl FnOnce(&Node) -> Result<T, Invalid>,
+    ) -> Option<T> {
+        self.fields.optional(key, read).unwrap_or_else(|fault| {
+            default_applies(self.report, fault, "it is as if the key were not there");
+            None
+        })
+    }
+
+    /// A limit on money, depth or concurrency: without it nothing is dispatched.
+    fn limit<T>(&mut self, key: &str, read: impl FnOnce(&Node) -> Result<T, Invalid>) -> Option<T> {
+        self.fields.optional(key, read).unwrap_or_else(|fault| {
+            self.report.fault(ProblemKind::StopsDispatching, fault);
+            None
+        })
+    }
+}

@@ -1,0 +1,63 @@
+//! Who dispatched the one that dispatches: the depth that ends endless chains.
+//!
+//! The depth travels in the environment and alone decides. The chain of names is
+//! there for people to read. Calling back the agent that asked is legitimate.
+
+use super::reply::Failure;
+use crate::agent::ErrorType;
+
+const DEPTH: &str = "AGENT_DISPATCH_DEPTH";
+const CHAIN: &str = "AGENT_DISPATCH_CHAIN";
+
+/// Where this process stands in a chain of dispatches.
+#[derive(Debug, Clone, Default)]
+pub struct Lineage {
+    /// How many dispatches lie above this process.
+    pub depth: u32,
+    /// The agents' names, outermost first, joined by `>`.
+    chain: String,
+}
+
+impl Lineage {
+    /// Reads the lineage that the dispatch above left in the environment. A depth
+    /// that is no number counts as 0.
+    pub fn from_environment() -> Self {
+        let variable = |name| std::env::var(name).unwrap_or_default();
+        Self { depth: variable(DEPTH).parse().unwrap_or(0), chain: variable(CHAIN) }
+    }
+
+    /// Lets a dispatch to `agent` through, or says why the chain ends here.
+    pub(super) fn admit(&self, agent: &str, max_depth: u32) -> Result<(), Failure> {
+        if self.depth < max_depth {
+            return Ok(());
+        }
+        let chain = self.extended(agent);
+        Err(Failure {
+            error_type: ErrorType::Recursion,
+            error: format!(
+                "this dispatch would be number {} in a chain ({}), and at most {max_depth} are allowed",
+                self.depth + 1,
+                chain.replace('>', " > "),
+            ),
+            hint: Some(
+                "Answer from what is at hand instead of asking further. If chains of this length are meant to be, raise settings.max_dispatch_depth.".into(),
+            ),
+        })
+    }
+
+    /// What a run of `agent` gets into its environment.
+    pub(super) fn environment(&self, agent: &str) -> Vec<(String, String)> {
+        vec![
+            (DEPTH.to_owned(), self.depth.saturating_add(1).to_string()),
+            (CHAIN.to_owned(), self.extended(agent)),
+        ]
+    }
+
+    fn extended(&self, agent: &str) -> String {
+        if self.chain.is_empty() {
+            agent.to_owned()
+        } else {
+            format!("{}>{agent}", self.chain)
+        }
+    }
+}

@@ -1,0 +1,124 @@
+//! Which agents there are, and whether they could be asked now.
+
+use std::io::ErrorKind;
+use std::path::Path;
+
+use serde::Serialize;
+
+use super::reply::Refusal;
+use crate::config::{Agent, Config, Problem};
+
+/// All agents of the config, in its order, and what is wrong with the config.
+#[derive(Debug)]
+pub struct Listing {
+    /// One entry an agent.
+    pub agents: Vec<AgentEntry>,
+    /// What the config's owner should know; not about single agents.
+    pub problems: Vec<Problem>,
+}
+
+/// One agent, with the keys of the Python tool.
+#[derive(Debug, Serialize)]
+pub struct AgentEntry {
+    /// Its name.
+    pub name: String,
+    /// Its directory, absolute; empty where the config's entry is unusable.
+    pub directory: String,
+    /// What it is for.
+    pub description: String,
+    /// Whether its directory is there.
+    pub healthy: Health,
+    /// Whether the project has a `CLAUDE.md`.
+    pub has_claude_md: bool,
+    /// Whether the project configures MCP servers.
+    pub has_mcp_config: bool,
+    /// The prompt policy, where it is not the default one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub prompt_policy: Option<String>,
+    /// Why it cannot be asked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+}
+
+/// Whether an agent's directory is there: `true`, `false` or `"UNREADABLE"`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Health {
+    /// It is a directory.
+    Healthy,
+    /// It is not.
+    Missing,
+    /// It cannot be looked at.
+    Unreadable,
+}
+
+impl Serialize for Health {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Healthy => serializer.serialize_bool(true),
+            Self::Missing => serializer.serialize_bool(false),
+            Self::Unreadable => serializer.serialize_str("UNREADABLE"),
+        }
+    }
+}
+
+impl Listing {
+    /// Looks at every agent's directory. Blocks on the file system.
+    pub(super) fn of(config: &Config) -> Self {
+        let agents = config
+            .agents
+            .iter()
+            .map(|(name, agent)| match agent {
+                Ok(agent) => entry(config, agent),
+                Err(problem) => unusable(name, problem),
+            })
+            .collect();
+        Self { agents, problems: config.problems.clone() }
+    }
+
+    /// What to say when there is no agent.
+    pub fn nothing_configured(&self) -> Refusal {
+        Refusal::new("No agents are configured.")
+            .with_hint("Add one under `agents:` in agents.yaml: a name with its `directory`.")
+    }
+}
+
+fn entry(config: &Config, agent: &Agent) -> AgentEntry {
+    let directory = &agent.directory;
+    let health = health(directory);
+    AgentEntry {
+        name: agent.name.clone(),
+        directory: directory.display().to_string(),
+        description: agent.description.clone(),
+        healthy: health,
+        has_claude_md: directory.join("CLAUDE.md").is_file(),
+        has_mcp_config: directory.join(".mcp.json").is_file()
+            || directory.join(".claude/settings.local.json").is_file(),
+        prompt_policy: agent.policies.prompt.clone(),
+        error: match health {
+            Health::Healthy => config.dispatching_blocked().map(ToString::to_string),
+            Health::Missing => Some(format!("{} is not a directory", directory.display())),
+            Health::Unreadable => Some(format!("{} cannot be read", directory.display())),
+        },
+    }
+}
+
+fn unusable(name: &str, problem: &Problem) -> AgentEntry {
+    AgentEntry {
+        name: name.to_owned(),
+        directory: String::new(),
+        description: String::new(),
+        healthy: Health::Missing,
+        has_claude_md: false,
+        has_mcp_config: false,
+        prompt_policy: None,
+        error: Some(problem.to_string()),
+    }
+}
+
+fn health(directory: &Path) -> Health {
+    match directory.metadata() {
+        Ok(metadata) if metadata.is_dir() => Health::Healthy,
+        Err(error) if error.kind() == ErrorKind::PermissionDenied => Health::Unreadable,
+        _ => Health::Missing,
+    }
+}

@@ -1,0 +1,167 @@
+//! The core: from a request to its reply, through one pipeline.
+//!
+//! ```text
+//! Request ─ validate ─ lineage ─ slot ─ prompt policy ─ run ─ prompt policy ─ Reply
+//! ```
+//!
+//! Each stage is a file: [`request`] and [`reply`] are its ends, `plan` validates
+//! and turns a request into what is to be run, `lineage` ends endless chains,
+//! `slots` bounds what goes on at once, `prompt` asks the agent's prompt policy
+//! before and after, and [`crate::agent`] runs the child. `listing` says whom one
+//! can ask.
+//!
+//! A run lives here, not with its caller: a caller that goes away cancels it, and
+//! it is still brought to its end.
+
+mod lineage;
+mod listing;
+mod plan;
+mod prompt;
+pub mod reply;
+pub mod request;
+mod slots;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::agent::{Claude, Outcome, Runner};
+use crate::config::{Config, Loader, Paths};
+use crate::policy::Host;
+
+pub use lineage::Lineage;
+pub use listing::{AgentEntry, Health, Listing};
+pub use plan::Preview;
+pub use reply::{Refusal, Reply};
+pub use request::Request;
+
+use slots::Slots;
+
+/// How long an ending server waits for its runs to end; the runner finishes what
+/// is left then.
+const FAREWELL: Duration = Duration::from_millis(250);
+
+/// Serves requests; shared by all callers of a process.
+pub struct Dispatcher {
+    config: Loader,
+    policies: Arc<Host>,
+    runner: Runner,
+    cli: Claude,
+    lineage: Lineage,
+    slots: Slots,
+    /// Cancelled when the process is to end; every run listens to a child of it.
+    ending: CancellationToken,
+    runs: TaskTracker,
+}
+
+impl Dispatcher {
+    /// A dispatcher for these paths. `executable` is this binary, which starts
+    /// itself as runner and as compiler. Reads and starts nothing yet.
+    pub fn new(paths: &Paths, executable: PathBuf, lineage: Lineage) -> Self {
+        let compiled = paths.cache_folder.join("components");
+        Self {
+            config: Loader::new(&paths.config_file),
+            policies: Arc::new(Host::new(executable.clone(), compiled)),
+            runner: Runner::new(&executable, &["runner"]),
+            cli: Claude,
+            lineage,
+            slots: Slots::new(),
+            ending: CancellationToken::new(),
+            runs: TaskTracker::new(),
+        }
+    }
+
+    /// Serves one request. Dropping the future cancels the run.
+    ///
+    /// # Errors
+    ///
+    /// [`Refusal`] when there is no agent to reply for; everything that goes wrong
+    /// with an agent is in the [`Reply`].
+    pub async fn dispatch(self: &Arc<Self>, request: Request) -> Result<Reply, Refusal> {
+        let cancel = self.ending.child_token();
+        let _cancel_when_dropped = cancel.clone().drop_guard();
+        let this = Arc::clone(self);
+        let run = self.runs.spawn(async move { this.serve(&request, &cancel).await });
+        run.await.unwrap_or_else(|error| Err(Refusal::new(format!("the dispatch was lost: {error}"))))
+    }
+
+    /// Whom one can ask.
+    ///
+    /// # Errors
+    ///
+    /// [`Refusal`] when the config cannot be read.
+    pub async fn list(&self) -> Result<Listing, Refusal> {
+        let config = self.load()?;
+        // A directory on a network mount can hang; only this call waits for it.
+        tokio::task::spawn_blocking(move || Listing::of(&config))
+            .await
+            .map_err(|error| Refusal::new(format!("the listing was lost: {error}")))
+    }
+
+    /// Ends all runs, and waits a moment for them. The runner ends what is left.
+    pub async fn end(&self) {
+        self.ending.cancel();
+        self.runs.close();
+        let _ = tokio::time::timeout(FAREWELL, self.runs.wait()).await;
+    }
+
+    fn load(&self) -> Result<Arc<Config>, Refusal> {
+        self.config
+            .load()
+            .map_err(|error| Refusal::new(error.to_string()).with_hint(error.hint()))
+    }
+
+    async fn serve(&self, request: &Request, cancel: &CancellationToken) -> Result<Reply, Refusal> {
+        let config = self.load()?;
+        let agent = match self.admit(&config, request)? {
+            Ok(agent) => agent,
+            Err(failure) => return Ok(Reply::not_run(&request.agent, failure)),
+        };
+        let _slot = tokio::select! {
+            slot = self.slots.acquire(config.settings.max_concurrency as usize) => slot,
+            () = cancel.cancelled() => return Ok(Reply::not_run(&request.agent, reply::Failure::cancelled())),
+        };
+        let plan = match self.plan(&config, agent, request).await {
+            Ok(plan) => plan,
+            Err(failure) => return Ok(Reply::not_run(&agent.name, failure)),
+        };
+        let outcome =
+            crate::agent::run(&self.cli, &self.runner, &plan.run, cancel, &mut |_event| {}).await;
+        let mut reply = Reply::of(&request.agent, outcome, plan.run.max_budget_usd);
+        prompt::interpret(&plan.worded, &mut reply).await;
+        Ok(reply)
+    }
+}
+
+impl Reply {
+    /// The reply about an agent that was run.
+    fn of(agent: &str, outcome: Outcome, cap: Option<f64>) -> Self {
+        let success = outcome.success();
+        let (error, error_type, hint) = match outcome.failure {
+            Some(failure) => (Some(failure.message), Some(failure.error_type), failure.hint),
+            None => (None, None, outcome.hint),
+        };
+        let exceeded = matches!((outcome.cost_usd, cap), (Some(cost), Some(cap)) if cost > cap);
+        Self {
+            agent: agent.to_owned(),
+            success,
+            result: outcome.text,
+            session_id: outcome.session_id,
+            cost_usd: outcome.cost_usd,
+            duration_ms: outcome.duration_ms,
+            num_turns: outcome.turns,
+            error,
+            error_type,
+            parsed_result: None,
+            denied_tools: outcome.denied_tools,
+            hint,
+            budget_exceeded: exceeded,
+            outcome: None,
+            policy_error: None,
+            policy_fallback: None,
+        }
+    }
+}

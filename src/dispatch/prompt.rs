@@ -1,0 +1,226 @@
+//! The stage between a request and its run: the agent's prompt policy puts the
+//! request into words, and afterwards says what the reply means.
+
+use std::sync::Arc;
+
+use super::reply::{Failure, Reply};
+use super::request::Request;
+use crate::agent::ErrorType;
+use crate::config::{Agent, Config, LimitOverrides, OnError};
+use crate::policy::prompt::{self, Edit, Interpretation, Prompt};
+use crate::policy::{ComponentSource, Host, Limits, PolicyError, Source};
+
+/// The policy that stands in for one that fails, with an empty config.
+const STAND_IN: &str = "classic";
+
+/// A request in the words of its policy.
+pub(super) struct Worded {
+    /// The user's message, as the agent will read it.
+    pub(super) user: String,
+    /// Text for the system prompt.
+    pub(super) system: Option<String>,
+    /// The policy that wrote it; it will read the reply.
+    pub(super) policy: Prompt,
+    /// The request as the policy saw it.
+    seen: prompt::Request,
+    /// Why the built-in policy stood in.
+    fallback: Option<PolicyError>,
+}
+
+impl Worded {
+    /// Why the built-in policy stood in, for the reader of the reply.
+    pub(super) fn fallback(&self) -> Option<String> {
+        let error = self.fallback.as_ref()?;
+        Some(format!("{error}; the built-in '{STAND_IN}' wrote the prompt"))
+    }
+}
+
+/// Has the agent's policy put the request into words. Whatever goes wrong here
+/// has cost nothing.
+pub(super) async fn word(
+    host: &Arc<Host>,
+    config: &Config,
+    agent: &Agent,
+    request: &Request,
+    depth: u32,
+) -> Result<Worded, Failure> {
+    let name = config.prompt_policy(agent);
+    let chosen = source(config, name)?;
+    let seen = seen(config, agent, request, depth);
+    match render(host, &chosen, &seen).await {
+        Ok((rendered, policy)) => Ok(worded(rendered, policy, seen, None)),
+        Err(error) if falls_back(config, name) => {
+            tracing::warn!(agent = agent.name, %error, "the built-in prompt policy stands in");
+            let (rendered, policy) =
+                render(host, &stand_in(), &seen).await.map_err(|error| failure(&error))?;
+            Ok(worded(rendered, policy, seen, Some(error)))
+        }
+        Err(error) => Err(failure(&error)),
+    }
+}
+
+/// Has the policy read the reply of a run that ended well. The reply keeps the
+/// agent's text whatever the policy does.
+pub(super) async fn interpret(worded: &Worded, reply: &mut Reply) {
+    reply.policy_fallback = worded.fallback();
+    if !reply.success {
+        return;
+    }
+    match worded.policy.interpret(&worded.seen, facts_of(reply), &reply.result).await {
+        Ok(interpretation) => apply(interpretation, reply),
+        Err(error) => {
+            tracing::warn!(agent = reply.agent, %error, "the reply stands as the agent gave it");
+            reply.policy_error = Some(error.to_string());
+        }
+    }
+}
+
+async fn render(
+    host: &Arc<Host>,
+    source: &Source,
+    seen: &prompt::Request,
+) -> Result<(prompt::Rendered, Prompt), PolicyError> {
+    let policy = host.prompt(source).await?;
+    let rendered = policy.render(seen).await?;
+    Ok((rendered, policy))
+}
+
+fn worded(
+    rendered: prompt::Rendered,
+    policy: Prompt,
+    seen: prompt::Request,
+    fallback: Option<PolicyError>,
+) -> Worded {
+    let mut user = rendered.user;
+    // An agent CLI takes a message that begins with a slash for one of its own
+    // commands, and runs it instead of asking the model.
+    if user.trim_start().starts_with('/') {
+        user.insert(0, '\n');
+    }
+    let system = rendered.system.filter(|system| !system.trim().is_empty());
+    Worded { user, system, policy, seen, fallback }
+}
+
+/// A name is looked up in the config's `policies`, then among the built-in ones.
+fn source(config: &Config, name: &str) -> Result<Source, Failure> {
+    let Some(entry) = config.policy(name) else {
+        return Ok(Source {
+            name: name.to_owned(),
+            component: ComponentSource::BuiltIn(name.to_owned()),
+            config: "{}".to_owned(),
+            limits: limits(config.settings.policy_limits),
+        });
+    };
+    let entry = entry.map_err(|problem| Failure {
+        error_type: ErrorType::Policy,
+        error: format!("policy '{name}' cannot be used: {problem}"),
+        hint: None,
+    })?;
+    Ok(Source {
+        name: name.to_owned(),
+        component: ComponentSource::File(entry.component.clone()),
+        config: entry.config.to_string(),
+        limits: limits(entry.limits.or(config.settings.policy_limits)),
+    })
+}
+
+fn falls_back(config: &Config, name: &str) -> bool {
+    matches!(config.policy(name), Some(Ok(entry)) if entry.on_error == OnError::Fallback)
+}
+
+fn limits(set: LimitOverrides) -> Limits {
+    let default = Limits::default();
+    let or = |set: Option<u32>, default| set.map_or(default, u64::from);
+    Limits {
+        timeout_ms: or(set.timeout_ms, default.timeout_ms),
+        memory_mib: or(set.memory_mib, default.memory_mib),
+        input_mib: or(set.input_mib, default.input_mib),
+        output_mib: or(set.output_mib, default.output_mib),
+        log_kib: or(set.log_kib, default.log_kib),
+    }
+}
+
+fn stand_in() -> Source {
+    Source {
+        name: STAND_IN.to_owned(),
+        component: ComponentSource::BuiltIn(STAND_IN.to_owned()),
+        config: "{}".to_owned(),
+        limits: Limits::default(),
+    }
+}
+
+fn failure(error: &PolicyError) -> Failure {
+    Failure {
+        error_type: ErrorType::Policy,
+        error: error.to_string(),
+        hint: Some(
+            "Nothing was run or spent. Repair the policy or its entry under `policies:` in agents.yaml, or choose a built-in one there (classic, xml).".into(),
+        ),
+    }
+}
+
+fn seen(config: &Config, agent: &Agent, request: &Request, depth: u32) -> prompt::Request {
+    let optional = |text: &str| (!text.is_empty()).then(|| text.to_owned());
+    prompt::Request {
+        agent: prompt::Agent {
+            name: agent.name.clone(),
+            directory: agent.directory.display().to_string(),
+            description: optional(&agent.description),
+            capabilities: Vec::new(),
+            instructions: None,
+            facts: Vec::new(),
+        },
+        task: request.task.clone(),
+        context: optional(&request.context),
+        caller: optional(&request.caller),
+        goal: optional(&request.goal),
+        shared_context: None,
+        answer_format: "text".to_owned(),
+        timeout_seconds: u32::try_from(config.timeout(agent).as_secs()).unwrap_or(u32::MAX),
+        spend_cap_usd: config.budget(agent),
+        depth,
+        resumed: false,
+        facts: Vec::new(),
+    }
+}
+
+fn facts_of(reply: &Reply) -> prompt::Reply {
+    prompt::Reply {
+        success: reply.success,
+        // The policy room puts the text in, as far as it fits.
+        text: String::new(),
+        size: 0,
+        complete: false,
+        error_type: reply.error_type.map(|word| word.to_string()),
+        error: reply.error.clone(),
+        outcome: None,
+        cost_usd: reply.cost_usd,
+        duration_ms: reply.duration_ms,
+        turns: reply.num_turns,
+        facts: Vec::new(),
+    }
+}
+
+fn apply(interpretation: Interpretation, reply: &mut Reply) {
+    match interpretation.edit {
+        Edit::Keep => {}
+        Edit::KeepFirst(bytes) => {
+            let bytes = usize::try_from(bytes).unwrap_or(usize::MAX);
+            let cut = reply.result.floor_char_boundary(bytes);
+            reply.result.truncate(cut);
+        }
+        Edit::Replace(text) => reply.result = text,
+    }
+    reply.outcome = interpretation.outcome.filter(|outcome| !outcome.is_empty());
+    if let Some(hint) = interpretation.hint.filter(|hint| !hint.trim().is_empty()) {
+        reply.add_hint(&hint);
+    }
+    if let Some(parsed) = interpretation.parsed {
+        match serde_json::from_str(&parsed) {
+            Ok(value) => reply.parsed_result = Some(value),
+            Err(error) => {
+                reply.policy_error = Some(format!("what the policy parsed is no JSON: {error}"));
+            }
+        }
+    }
+}

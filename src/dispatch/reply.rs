@@ -1,0 +1,138 @@
+//! What a caller gets back.
+
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::agent::ErrorType;
+
+/// The reply to a request that was let through: the agent ran, or something kept
+/// it from running. Keys and their order are those of the Python tool; absent
+/// values are left out.
+#[derive(Debug, Clone, Serialize)]
+pub struct Reply {
+    /// The agent's name.
+    pub agent: String,
+    /// True when the agent finished its work as far as its CLI can tell.
+    pub success: bool,
+    /// The agent's text; after a failure what it had said by then.
+    pub result: String,
+    /// The session of the agent CLI, with which the conversation can go on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub session_id: Option<String>,
+    /// What the run cost, in US dollars, as the agent CLI reports it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cost_usd: Option<f64>,
+    /// How long the run took, in milliseconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub duration_ms: Option<u64>,
+    /// How many turns the agent took.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub num_turns: Option<u32>,
+    /// Why it failed, as a sentence.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+    /// Why it failed, as a stable word.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error_type: Option<ErrorType>,
+    /// The answer as JSON, where the prompt policy found one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub parsed_result: Option<Value>,
+    /// Tools that the agent wanted and was not allowed to use.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub denied_tools: Vec<String>,
+    /// What to do next.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hint: Option<String>,
+    /// True when the run cost more than its cap: the CLI looks at the cap only
+    /// between two calls of the model.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub budget_exceeded: bool,
+    /// `done`, `partial` or `blocked`, if the prompt policy says so.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub outcome: Option<String>,
+    /// What went wrong in a policy after the agent had run; the result is the
+    /// agent's own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub policy_error: Option<String>,
+    /// Why the built-in policy stood in for the chosen one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub policy_fallback: Option<String>,
+}
+
+impl Reply {
+    /// A reply about an agent that never ran.
+    pub(super) fn not_run(agent: &str, failure: Failure) -> Self {
+        Self {
+            agent: agent.to_owned(),
+            success: false,
+            result: String::new(),
+            session_id: None,
+            cost_usd: None,
+            duration_ms: None,
+            num_turns: None,
+            error: Some(failure.error),
+            error_type: Some(failure.error_type),
+            parsed_result: None,
+            denied_tools: Vec::new(),
+            hint: failure.hint,
+            budget_exceeded: false,
+            outcome: None,
+            policy_error: None,
+            policy_fallback: None,
+        }
+    }
+
+    /// Adds a sentence to the hint.
+    pub(super) fn add_hint(&mut self, hint: &str) {
+        match &mut self.hint {
+            Some(present) => {
+                present.push(' ');
+                present.push_str(hint);
+            }
+            None => self.hint = Some(hint.to_owned()),
+        }
+    }
+}
+
+/// Why an agent was not run: a reply, not an error of the call.
+#[derive(Debug, Clone)]
+pub(super) struct Failure {
+    pub(super) error_type: ErrorType,
+    pub(super) error: String,
+    pub(super) hint: Option<String>,
+}
+
+impl Failure {
+    /// The caller went away before anything ran.
+    pub(super) fn cancelled() -> Self {
+        Self {
+            error_type: ErrorType::Cancelled,
+            error: "the dispatch was cancelled before it started".into(),
+            hint: None,
+        }
+    }
+}
+
+/// The call itself cannot be served: nothing was started, and there is no agent
+/// to reply for.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("{message}")]
+pub struct Refusal {
+    /// What is wrong.
+    pub message: String,
+    /// What to do about it.
+    pub hint: Option<String>,
+}
+
+impl Refusal {
+    pub(super) fn new(message: impl Into<String>) -> Self {
+        Self { message: message.into(), hint: None }
+    }
+
+    /// With a sentence on what to do about it.
+    #[must_use]
+    pub(super) fn with_hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+}

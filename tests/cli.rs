@@ -1,0 +1,147 @@
+//! The command line: what it prints, where, and how it ends.
+
+use crate::support::World;
+
+#[test]
+fn dispatch_prints_the_answer_and_nothing_else() {
+    let world = World::with_agent("answer all is well");
+    let ran = world.run(&["dispatch", "infra", "look"]);
+    assert_eq!((ran.code, ran.stdout.as_str(), ran.stderr.as_str()), (Some(0), "all is well\n", ""));
+}
+
+#[test]
+fn dispatch_json_has_the_keys_of_the_python_tool_in_their_order() {
+    let world = World::with_agent("answer all is well");
+    let ran = world.run(&["dispatch", "infra", "look", "--json"]);
+    let reply = ran.json();
+    let session = reply["session_id"].as_str().expect("session_id").to_owned();
+    assert_eq!(session.len(), 36);
+    let expected = format!(
+        r#"{{
+  "agent": "infra",
+  "success": true,
+  "result": "all is well",
+  "session_id": "{session}",
+  "cost_usd": 0.25,
+  "duration_ms": 1234,
+  "num_turns": 2
+}}
+"#
+    );
+    assert_eq!(ran.stdout, expected);
+}
+
+#[test]
+fn test_asks_something_harmless() {
+    let world = World::with_agent("record\nanswer a project");
+    let ran = world.run(&["test", "infra"]);
+    assert_eq!((ran.code, ran.stdout.as_str()), (Some(0), "a project\n"));
+    assert_eq!(world.recorded("infra", "prompt"), "Say in one sentence what this project is.");
+    world.run(&["test", "infra", "what now?"]);
+    assert_eq!(world.recorded("infra", "prompt"), "what now?");
+}
+
+#[test]
+fn a_dry_run_shows_the_exact_prompt_and_command_line_and_runs_nothing() {
+    let world = World::with_agent("record\nanswer no");
+    let arguments = [
+        "dispatch", "infra", "look", "--context", "a log", "--caller", "backend", "--goal", "peace",
+    ];
+    let dry = world.run(&[&arguments[..], &["--dry-run", "--json"]].concat());
+    assert_eq!(dry.code, Some(0), "{dry:?}");
+    assert!(!world.path("infra/prompt").exists(), "nothing may have run");
+    let dry = dry.json();
+
+    assert_eq!(world.run(&arguments).code, Some(0));
+    assert_eq!(dry["prompt"], world.recorded("infra", "prompt").as_str());
+    assert_eq!(dry["directory"], world.recorded("infra", "directory").as_str());
+    // All but the session's id, which is new each time.
+    let same = |arguments: Vec<&str>| -> Vec<String> {
+        let kept = arguments.into_iter().filter(|text| !text.starts_with("--session-id="));
+        kept.map(str::to_owned).collect()
+    };
+    let shown = dry["command"].as_array().expect("command").iter();
+    let shown = same(shown.skip(1).map(|text| text.as_str().expect("text")).collect());
+    let given = world.recorded("infra", "arguments");
+    assert_eq!(shown, same(given.lines().collect()));
+
+    let text = world.run(&[&arguments[..], &["--dry-run"]].concat()).stdout;
+    assert!(text.contains("## Goal\npeace\n\n## Dispatched by\nbackend\n\n## Context\na log\n\n## Task\nlook\n"), "{text}");
+    assert!(text.contains("-p --output-format stream-json --verbose"), "{text}");
+    assert!(text.contains("by policy classic"), "{text}");
+}
+
+#[test]
+fn a_failure_goes_to_standard_error_with_exit_code_1() {
+    let world = World::with_agent("err it broke\nexit 3");
+    let ran = world.run(&["dispatch", "infra", "look"]);
+    assert_eq!((ran.code, ran.stdout.as_str()), (Some(1), ""));
+    assert!(ran.stderr.contains("it broke"), "{ran:?}");
+    assert!(ran.stderr.contains('3'), "{ran:?}");
+
+    let ran = world.run(&["dispatch", "nobody", "look"]);
+    assert_eq!((ran.code, ran.stdout.as_str()), (Some(1), ""));
+    assert_eq!(ran.stderr, "error: Unknown agent: 'nobody'. Available: infra\n");
+
+    assert_eq!(world.run(&["dispatch", "infra", " "]).code, Some(1));
+}
+
+#[test]
+fn a_wrong_command_line_is_exit_code_2() {
+    let world = World::new();
+    for arguments in [&[][..], &["no-such-command"], &["dispatch"], &["dispatch", "a", "b", "--no"]] {
+        let ran = world.run(arguments);
+        assert_eq!((ran.code, ran.stdout.as_str()), (Some(2), ""), "{arguments:?}");
+        assert!(ran.stderr.contains("Usage"), "{ran:?}");
+    }
+    assert_eq!(world.run(&["--version"]).stdout, concat!("agent-dispatch ", env!("CARGO_PKG_VERSION"), "\n"));
+}
+
+#[test]
+fn a_pipe_gets_no_colour() {
+    let world = World::with_agent("answer fine");
+    for arguments in [&["list"][..], &["demo"], &["dispatch", "nobody", "x"], &["dispatch", "infra", "x", "--dry-run"]] {
+        let ran = world.run(arguments);
+        assert!(!format!("{}{}", ran.stdout, ran.stderr).contains('\u{1b}'), "{ran:?}");
+    }
+}
+
+#[test]
+fn list_shows_agents_and_their_state() {
+    let world = World::new();
+    let infra = world.agent("infra", "");
+    std::fs::write(infra.join("CLAUDE.md"), "# infra").expect("CLAUDE.md");
+    world.config(&format!(
+        "agents:\n  infra:\n    directory: {}\n    description: the infrastructure\n  gone:\n    directory: /no/such/place\n",
+        infra.display()
+    ));
+    let listed = world.run(&["list"]);
+    assert_eq!(listed.code, Some(0));
+    let mut lines = listed.stdout.lines();
+    assert_eq!(lines.next(), Some(&*format!("infra  ok  {}", infra.display())));
+    assert_eq!(lines.next(), Some("       the infrastructure"));
+    assert_eq!(lines.next(), Some("gone   /no/such/place is not a directory  /no/such/place"));
+
+    let json = world.run(&["list", "--json"]).json();
+    assert_eq!(json[0]["has_claude_md"], true);
+    assert_eq!(json[0]["has_mcp_config"], false);
+    assert_eq!((&json[0]["healthy"], &json[1]["healthy"]), (&true.into(), &false.into()));
+}
+
+#[test]
+fn the_demo_shows_both_policies_and_leaves_nothing_behind() {
+    let world = World::new();
+    let ran = world.run(&["demo"]);
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    for part in [
+        "## Goal\ndebug a production crash",
+        "<context",
+        "I am the practice agent of infra",
+        "logs/scheduler.log:3:",
+    ] {
+        assert!(ran.stdout.contains(part), "{part}: {}", ran.stdout);
+    }
+    let left = |folder: &str| std::fs::read_dir(world.path(folder)).expect(folder).count();
+    assert_eq!((left("tmp"), left("home")), (0, 0));
+    assert!(!world.config_file().exists());
+}

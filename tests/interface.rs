@@ -1,0 +1,101 @@
+//! The proof that the interfaces for aggregates and dialogues carry what they must:
+//! whole loops, played by a small host in memory with one component that exports
+//! both kinds. Nothing of the program itself is involved.
+
+use std::path::Path;
+use std::sync::LazyLock;
+
+use wasmtime::component::{Component, HasSelf, Linker};
+use wasmtime::{Engine, Store};
+
+mod aggregate;
+mod call;
+mod dialogue;
+
+mod bindings {
+    #![allow(unsafe_code, missing_docs, clippy::pedantic)]
+    wasmtime::component::bindgen!({
+        path: "wit",
+        inline: "
+            package test:both-kinds;
+            world both {
+                include agent-dispatch:policy/aggregate-policy@0.1.0;
+                include agent-dispatch:policy/dialogue-policy@0.1.0;
+            }
+        ",
+        world: "test:both-kinds/both",
+        additional_derives: [PartialEq],
+    });
+}
+use bindings::Both;
+use bindings::agent_dispatch::policy::{host, types};
+use types::{Agent, Allowance, Reply};
+
+struct NoLog;
+impl types::Host for NoLog {}
+impl host::Host for NoLog {
+    fn log(&mut self, _level: host::Level, _message: String) {}
+}
+
+static PROOF: LazyLock<(Engine, Component)> = LazyLock::new(|| {
+    let engine = Engine::default();
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/policies/proof.wasm");
+    let component = Component::from_file(&engine, file).unwrap();
+    (engine, component)
+});
+
+/// A fresh instance, as for every call: what a policy knows it was told.
+fn instance() -> (Store<NoLog>, Both) {
+    let (engine, component) = &*PROOF;
+    let mut linker = Linker::new(engine);
+    Both::add_to_linker::<_, HasSelf<_>>(&mut linker, |state| state).unwrap();
+    let mut store = Store::new(engine, NoLog);
+    let policy = Both::instantiate(&mut store, component, &linker).unwrap();
+    (store, policy)
+}
+
+fn agent(name: &str) -> Agent {
+    Agent {
+        name: name.into(),
+        directory: format!("/srv/{name}"),
+        description: None,
+        capabilities: vec![],
+        instructions: None,
+        facts: vec![],
+    }
+}
+
+fn allowance() -> Allowance {
+    Allowance {
+        rounds: 10,
+        asks: 20,
+        spend_usd: None,
+        time_ms: None,
+        facts: vec![],
+    }
+}
+
+fn reply(text: &str) -> Reply {
+    Reply {
+        success: true,
+        text: text.into(),
+        size: text.len() as u64,
+        complete: true,
+        error_type: None,
+        error: None,
+        outcome: None,
+        cost_usd: None,
+        duration_ms: None,
+        turns: None,
+        facts: vec![],
+    }
+}
+
+fn failed(error: &str) -> Reply {
+    Reply {
+        success: false,
+        error_type: Some("cli_error".into()),
+        error: Some(error.into()),
+        ..reply("")
+    }
+}

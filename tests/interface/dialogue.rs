@@ -1,0 +1,224 @@
+//! The marker, the rule against going in circles, the rule about money.
+
+use super::bindings::exports::agent_dispatch::policy::dialogue::{
+    Decision, Side, Situation, Speak, Stop, Turn,
+};
+use super::types::{PolicyError, Reply};
+use super::{agent, allowance, failed, instance, reply};
+
+/// A dialogue as a host keeps it.
+struct Dialogue {
+    config: &'static str,
+    situation: Situation,
+}
+
+impl Dialogue {
+    fn new(config: &'static str) -> Self {
+        let situation = Situation {
+            topic: "Why is it slow?".into(),
+            requester: agent("web"),
+            responder: agent("infra"),
+            turns: vec![],
+            left: allowance(),
+            facts: vec![],
+        };
+        Self { config, situation }
+    }
+
+    fn decide(&self) -> Decision {
+        let (mut store, policy) = instance();
+        let policy = policy.agent_dispatch_policy_dialogue();
+        policy
+            .call_step(&mut store, self.config, &self.situation)
+            .unwrap()
+            .unwrap()
+    }
+
+    /// Whom the policy speaks to, and what it says.
+    fn spoken(&self) -> Speak {
+        match self.decide() {
+            Decision::Speak(speak) => speak,
+            other => panic!("it is over: {other:?}"),
+        }
+    }
+
+    /// Whoever is spoken to replies with this; what the policy makes of it.
+    fn turn(&mut self, reply: Reply) -> Decision {
+        let Speak {
+            to: side,
+            message,
+            tag,
+        } = self.spoken();
+        if let Some(left) = &mut self.situation.left.spend_usd {
+            *left -= reply.cost_usd.unwrap_or_default();
+        }
+        let earlier = self
+            .situation
+            .turns
+            .iter()
+            .filter(|turn| turn.side == side)
+            .count();
+        let round = u32::try_from(earlier).unwrap() + 1;
+        self.situation.turns.push(Turn {
+            side,
+            round,
+            message,
+            tag,
+            reply,
+            facts: vec![],
+        });
+        self.decide()
+    }
+
+    /// The same, where the dialogue goes on.
+    fn goes_on(&mut self, text: &str) -> Speak {
+        match self.turn(reply(text)) {
+            Decision::Speak(speak) => speak,
+            other => panic!("{text:?} ended it: {other:?}"),
+        }
+    }
+}
+
+fn reason(decision: Decision) -> String {
+    match decision {
+        Decision::Stop(Stop {
+            reason,
+            answer: None,
+        }) => reason,
+        other => panic!("it did not stop: {other:?}"),
+    }
+}
+
+const MARKER: &str = r#"{"rule": "marker"}"#;
+const NO_PROGRESS: &str = r#"{"rule": "no-progress"}"#;
+const BUDGET: &str = r#"{"rule": "budget", "share": 0.25}"#;
+
+#[test]
+fn the_two_speak_in_turn_and_the_responder_begins() {
+    let mut dialogue = Dialogue::new(MARKER);
+    let first = dialogue.spoken();
+    assert_eq!(first.to, Side::Responder);
+    assert!(first.message.contains("'web'") && first.message.contains("Why is it slow?"));
+    let second = dialogue.goes_on("How slow?");
+    assert_eq!(second.to, Side::Requester);
+    assert!(second.message.contains("'infra'") && second.message.contains("How slow?"));
+    assert!(
+        second.message.contains("Why is it slow?"),
+        "the requester is told the topic once"
+    );
+    let third = dialogue.goes_on("Nine seconds.");
+    assert_eq!(third.to, Side::Responder);
+    assert!(third.message.contains("Nine seconds.") && !third.message.contains("Why is it slow?"));
+    let rounds: Vec<_> = dialogue
+        .situation
+        .turns
+        .iter()
+        .map(|turn| (turn.side, turn.round))
+        .collect();
+    assert_eq!(rounds, [(Side::Responder, 1), (Side::Requester, 1)]);
+}
+
+#[test]
+fn a_message_that_ends_with_the_marker_resolves_it() {
+    for text in [
+        "Use a cache.\n[RESOLVED]",
+        "Use a cache. **[RESOLVED]**.\n",
+        "Use a cache `[RESOLVED]` _",
+    ] {
+        let mut dialogue = Dialogue::new(MARKER);
+        dialogue.goes_on("How slow?");
+        let Decision::Resolved(answer) = dialogue.turn(reply(text)) else {
+            panic!("{text:?} goes on")
+        };
+        assert_eq!(answer, "Use a cache");
+    }
+}
+
+#[test]
+fn a_mention_of_the_marker_ends_nothing() {
+    let mut dialogue = Dialogue::new(MARKER);
+    dialogue.goes_on("I will not say [RESOLVED] yet");
+    dialogue.goes_on("[RESOLVED] is what you want to hear?");
+    dialogue.goes_on("[resolved]");
+    dialogue.goes_on("[RESOLVED]?");
+}
+
+#[test]
+fn who_repeats_itself_ends_the_dialogue() {
+    let said = "one two three four five six seven eight nine ten";
+    let mut dialogue = Dialogue::new(NO_PROGRESS);
+    dialogue.goes_on(said);
+    // The other side may say the same: that is agreement.
+    dialogue.goes_on(said);
+    // Eight words of ten are not enough.
+    dialogue.goes_on("one two three four five six seven eight NEW WORDS");
+    let decision = dialogue.turn(reply(
+        "One, two, three - four five six seven eight nine more!",
+    ));
+    assert!(reason(decision).starts_with("web repeats itself"));
+}
+
+#[test]
+fn a_word_said_once_does_not_count_often() {
+    let mut dialogue = Dialogue::new(NO_PROGRESS);
+    dialogue.goes_on("no idea");
+    dialogue.goes_on("me neither");
+    dialogue.goes_on("no no no no no no no no no no");
+}
+
+#[test]
+fn a_share_of_the_money_is_kept() {
+    let mut dialogue = Dialogue::new(BUDGET);
+    dialogue.situation.left.spend_usd = Some(2.0);
+    let cost = |dollars| Reply {
+        cost_usd: Some(dollars),
+        ..reply("hm")
+    };
+    assert!(matches!(dialogue.turn(cost(1.0)), Decision::Speak(_)));
+    assert!(
+        matches!(dialogue.turn(cost(0.5)), Decision::Speak(_)),
+        "a quarter is left, not less"
+    );
+    let reason = reason(dialogue.turn(cost(0.125)));
+    assert!(
+        reason.contains("2.00") && reason.contains("0.38"),
+        "{reason}"
+    );
+
+    let mut unlimited = Dialogue::new(BUDGET);
+    assert!(matches!(unlimited.turn(cost(1e6)), Decision::Speak(_)));
+}
+
+#[test]
+fn a_side_that_fails_ends_the_dialogue() {
+    let mut dialogue = Dialogue::new(MARKER);
+    dialogue.goes_on("How slow?");
+    let reason = reason(dialogue.turn(failed("no money")));
+    assert!(
+        reason.contains("web") && reason.contains("no money"),
+        "{reason}"
+    );
+}
+
+#[test]
+fn a_wrong_config_is_refused_with_a_reason() {
+    let check = |config| {
+        let (mut store, policy) = instance();
+        policy
+            .agent_dispatch_policy_dialogue()
+            .call_check(&mut store, config)
+            .unwrap()
+    };
+    for config in [MARKER, NO_PROGRESS, BUDGET] {
+        assert_eq!(check(config), Ok(()));
+    }
+    for (config, why) in [
+        (r#"{"rule": "majority"}"#, "majority"),
+        (r#"{"rule": "budget", "share": 2}"#, "0 to 1"),
+    ] {
+        match check(config) {
+            Err(PolicyError::InvalidConfig(text)) => assert!(text.contains(why), "{text}"),
+            other => panic!("{config}: {other:?}"),
+        }
+    }
+}

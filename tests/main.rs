@@ -1,0 +1,11 @@
+//! The tests see what a user sees: the real binary, a real MCP client, real child
+//! processes, real files.
+
+mod child;
+mod cli;
+mod config;
+mod interface;
+mod mcp;
+mod policies;
+mod prompts;
+mod support;

@@ -1,0 +1,213 @@
+//! Policies as a config's author meets them.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::PathBuf;
+
+use serde_json::json;
+
+use crate::support::World;
+use crate::support::mcp::Client;
+
+fn built(name: &str) -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("plugins/built").join(name)
+}
+
+/// A world whose agent uses the policy `house`, whose component is `house.wasm`
+/// beside the config.
+fn world_with_house(entry: &str) -> World {
+    let world = World::with_agent("record\nanswer hello");
+    fs::create_dir(world.path("policies")).expect("a folder");
+    let yaml = world.agents_yaml(&["infra"]).replace(
+        "settings:",
+        "    policies: {prompt: house}\nsettings:",
+    );
+    world.config(&format!("{yaml}policies:\n  house: {{component: ./policies/house.wasm{entry}}}\n"));
+    world
+}
+
+fn put(world: &World, component: &str) {
+    // As a build does it: written elsewhere, then renamed into place.
+    let next = world.path("policies/next.wasm");
+    fs::copy(built(component), &next).expect("a component");
+    fs::rename(next, world.path("policies/house.wasm")).expect("in its place");
+}
+
+#[test]
+fn an_agent_names_another_built_in_policy() {
+    let world = World::with_agent("record\nanswer hello");
+    let yaml = world.agents_yaml(&["infra"]);
+    world.config(&yaml.replace("settings:", "    policies: {prompt: xml}\nsettings:"));
+    let ran = world.run(&["dispatch", "infra", "look", "--context", "a log"]);
+    assert_eq!(ran.stdout, "hello\n", "{ran:?}");
+    let prompt = world.recorded("infra", "prompt");
+    assert!(prompt.contains("<task>") && prompt.contains("<context"), "{prompt}");
+}
+
+#[test]
+fn a_component_by_its_path_is_followed_while_a_server_runs() {
+    let world = world_with_house("");
+    put(&world, "xml.wasm");
+    let mut client = Client::connect(&world);
+    let mut prompt = || {
+        let reply = client.tool("dispatch", json!({"agent": "infra", "task": "look"}));
+        assert_eq!(reply["success"], true, "{reply}");
+        world.recorded("infra", "prompt")
+    };
+    assert!(prompt().contains("<task>"));
+    put(&world, "classic.wasm");
+    assert_eq!(prompt(), "look");
+    put(&world, "xml.wasm");
+    assert!(prompt().contains("<task>"));
+}
+
+#[test]
+fn a_component_that_cannot_be_used_stops_the_dispatch_before_it_costs() {
+    let world = world_with_house("");
+    let house = world.path("policies/house.wasm");
+    let truncated = fs::read(built("xml.wasm")).expect("a component");
+    type Prepare = Box<dyn Fn()>;
+    let cases: Vec<(&str, Prepare, &str)> = vec![
+        ("missing", Box::new(|| ()), "cannot read its component"),
+        ("empty", Box::new(|| fs::write(&house, "").expect("a file")), "does not compile"),
+        ("text", Box::new(|| fs::write(&house, "hello").expect("a file")), "does not compile"),
+        (
+            "truncated",
+            Box::new(|| fs::write(&house, &truncated[..truncated.len() / 2]).expect("a file")),
+            "does not compile",
+        ),
+        (
+            "a folder",
+            Box::new(|| {
+                fs::remove_file(&house).expect("a file");
+                fs::create_dir(&house).expect("a folder");
+            }),
+            "not a regular file",
+        ),
+    ];
+    for (name, prepare, part) in cases {
+        prepare();
+        let reply = world.run(&["dispatch", "infra", "look", "--json"]).json();
+        assert_eq!(reply["error_type"], "policy", "{name}: {reply}");
+        let error = reply["error"].as_str().expect("error");
+        assert!(error.contains("policy 'house'") && error.contains(part), "{name}: {error}");
+        assert!(!world.path("infra/prompt").exists(), "{name}: nothing may have run");
+    }
+}
+
+#[test]
+fn a_policy_of_another_kind_is_told_apart() {
+    let world = world_with_house("");
+    let proof = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/policies/proof.wasm");
+    fs::copy(proof, world.path("policies/house.wasm")).expect("a component");
+    let reply = world.run(&["dispatch", "infra", "look", "--json"]).json();
+    let error = reply["error"].as_str().expect("error");
+    assert!(error.contains("is no prompt policy, but one for: aggregate, dialogue"), "{error}");
+}
+
+#[test]
+fn a_config_that_the_policy_refuses_costs_nothing() {
+    let world = world_with_house(", config: {colour: red}");
+    put(&world, "classic.wasm");
+    let reply = world.run(&["dispatch", "infra", "look", "--json"]).json();
+    assert_eq!(reply["error_type"], "policy", "{reply}");
+    let error = reply["error"].as_str().expect("error");
+    assert!(error.contains("its config is not usable"), "{error}");
+    assert!(!world.path("infra/prompt").exists());
+}
+
+#[test]
+fn a_fallback_stands_in_and_is_visible() {
+    let world = world_with_house(", on_error: fallback");
+    fs::write(world.path("policies/house.wasm"), "no component").expect("a file");
+    let ran = world.run(&["dispatch", "infra", "look", "--json"]);
+    let reply = ran.json();
+    assert_eq!(reply["success"], true, "{ran:?}");
+    assert_eq!(world.recorded("infra", "prompt"), "look");
+    let fallback = reply["policy_fallback"].as_str().expect("policy_fallback");
+    assert!(fallback.contains("policy 'house'") && fallback.contains("'classic'"), "{fallback}");
+}
+
+#[test]
+fn a_limit_that_is_too_small_is_named_with_its_value() {
+    let world = world_with_house(", limits: {memory_mib: 1}");
+    put(&world, "xml.wasm");
+    let reply = world.run(&["dispatch", "infra", "look", "--json"]).json();
+    let error = reply["error"].as_str().expect("error");
+    assert!(error.contains("memory_mib = 1"), "{error}");
+    assert!(error.contains("xml 0.1.0"), "the component names itself: {error}");
+}
+
+#[test]
+fn a_name_that_nobody_knows_lists_the_built_in_ones() {
+    let world = World::with_agent("record\nanswer hello");
+    let yaml = world.agents_yaml(&["infra"]);
+    world.config(&format!("{yaml}  policies: {{prompt: fancy}}\n"));
+    let reply = world.run(&["dispatch", "infra", "look", "--json"]).json();
+    let error = reply["error"].as_str().expect("error");
+    assert!(error.contains("'fancy'") && error.contains("classic, xml"), "{error}");
+}
+
+#[test]
+fn a_component_is_compiled_once_and_never_stale() {
+    let world = world_with_house("");
+    put(&world, "xml.wasm");
+    let compiled = || {
+        let mut files: Vec<_> = fs::read_dir(world.cache().join("components"))
+            .expect("the compiled components")
+            .map(|entry| entry.expect("an entry"))
+            .filter(|entry| entry.path().extension().is_some_and(|end| end == "cwasm"))
+            .map(|entry| (entry.file_name(), entry.metadata().expect("metadata").modified().ok()))
+            .collect();
+        files.sort();
+        files
+    };
+    world.run(&["dispatch", "infra", "look"]);
+    let first = compiled();
+    assert_eq!(first.len(), 1);
+    world.run(&["dispatch", "infra", "look"]);
+    assert_eq!(compiled(), first, "the second process uses what the first compiled");
+    put(&world, "classic.wasm");
+    world.run(&["dispatch", "infra", "look"]);
+    assert_eq!(world.recorded("infra", "prompt"), "look");
+    assert_eq!(compiled().len(), 2);
+
+    // What others could have written is not run.
+    for (name, _) in compiled() {
+        let path = world.cache().join("components").join(name);
+        fs::write(&path, "not machine code").expect("a file");
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o666)).expect("a mode");
+    }
+    assert_eq!(world.run(&["dispatch", "infra", "look"]).stdout, "hello\n");
+}
+
+#[test]
+fn without_a_folder_for_compiled_components_a_dispatch_works_all_the_same() {
+    let world = World::with_agent("answer hello");
+    fs::create_dir_all(world.cache().parent().expect("a parent")).expect("a folder");
+    fs::write(world.cache(), "a file where the folder should be").expect("a file");
+    let ran = world.run(&["dispatch", "infra", "look"]);
+    assert_eq!(ran.stdout, "hello\n", "{ran:?}");
+    assert!(ran.stderr.contains("cannot be kept on disk"), "{ran:?}");
+}
+
+#[test]
+fn servers_that_start_together_share_one_compilation() {
+    let world = World::with_agent("answer hello");
+    let mut clients: Vec<Client> = (0..4).map(|_| Client::connect(&world)).collect();
+    for client in &mut clients {
+        let call = json!({"jsonrpc": "2.0", "id": 9, "method": "tools/call",
+            "params": {"name": "dispatch", "arguments": {"agent": "infra", "task": "look"}}});
+        client.send(&call.to_string());
+    }
+    for client in &clients {
+        let answer = client.receive();
+        assert_eq!(answer["result"]["structuredContent"]["result"], "hello", "{answer}");
+    }
+    let left: Vec<String> = fs::read_dir(world.cache().join("components"))
+        .expect("the compiled components")
+        .map(|entry| entry.expect("an entry").file_name().into_string().expect("UTF-8"))
+        .collect();
+    assert_eq!(left.iter().filter(|name| name.ends_with(".cwasm")).count(), 1, "{left:?}");
+    assert!(!left.iter().any(|name| name.ends_with(".partial")), "{left:?}");
+}

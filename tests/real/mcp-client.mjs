@@ -1,0 +1,66 @@
+// A small MCP client over stdio. Node gives a child sockets for its three streams, as it does
+// when Claude Code starts a server.
+
+import { createInterface } from "node:readline";
+
+export class McpClient {
+  #next = 1;
+  #waiting = new Map();
+  #stderr = "";
+
+  constructor(child) {
+    this.child = child;
+    child.stderr.setEncoding("utf8").on("data", (text) => (this.#stderr += text));
+    child.stdin.on("error", () => {}); // its end is reported below
+    this.ended = new Promise((resolve) => {
+      child.once("error", (error) => resolve({ error }));
+      child.once("close", (code, signal) => resolve({ code, signal }));
+    });
+    this.ended.then((how) => {
+      const error = new Error(`the server ended (${JSON.stringify(how)}): ${this.#stderr}`);
+      for (const { reject } of this.#waiting.values()) reject(error);
+      this.#waiting.clear();
+    });
+    createInterface({ input: child.stdout }).on("line", (line) => this.#receive(JSON.parse(line)));
+  }
+
+  async initialize() {
+    const result = await this.request("initialize", {
+      protocolVersion: "2025-11-25",
+      capabilities: {},
+      clientInfo: { name: "real-cli-tests", version: "0" },
+    });
+    this.#send({ method: "notifications/initialized" });
+    return result;
+  }
+
+  request(method, params) {
+    const id = this.#next++;
+    return new Promise((resolve, reject) => {
+      this.#waiting.set(id, { resolve, reject });
+      this.#send({ id, method, params });
+    });
+  }
+
+  callTool(name, args = {}) {
+    return this.request("tools/call", { name, arguments: args });
+  }
+
+  /** Ends the server as a client does, by closing its stdin. */
+  close() {
+    this.child.stdin.end();
+    return this.ended;
+  }
+
+  #send(message) {
+    this.child.stdin.write(`${JSON.stringify({ jsonrpc: "2.0", ...message })}\n`);
+  }
+
+  #receive({ id, result, error }) {
+    const waiting = this.#waiting.get(id);
+    if (!waiting) return; // a notification
+    this.#waiting.delete(id);
+    if (error) waiting.reject(new Error(`${error.code}: ${error.message}`));
+    else waiting.resolve(result);
+  }
+}

@@ -1,0 +1,53 @@
+// Runs the cases one after the other, each against a scripted API of its own, and says how
+// they ended. Usage: node suite.mjs AGENT_DISPATCH CLAUDE
+
+import { cases } from "./cases.mjs";
+import { MessagesApi } from "./messages-api.mjs";
+import { World } from "./world.mjs";
+
+/** No case takes a quarter of this, even where every core is busy (milliseconds). */
+const DEADLINE = 60_000;
+
+const [agentDispatch, claude] = process.argv.slice(2);
+const world = await World.create({ agentDispatch, claude });
+for (const signal of ["SIGINT", "SIGTERM"]) {
+  process.on(signal, () => world.stop()); // the cases that are left fail, and all is cleaned up
+}
+
+let passed = 0;
+let failed = 0;
+try {
+  for (const [name, run] of cases) {
+    const started = Date.now();
+    const problem = await attempt(run);
+    const seconds = ((Date.now() - started) / 1000).toFixed(1);
+    console.log(`${problem ? "FAILED" : "ok"}  ${name} (${seconds} s)`);
+    if (problem) console.log(problem.replaceAll(/^/gm, "        "));
+    if (problem) failed += 1;
+    else passed += 1;
+  }
+} finally {
+  await world.remove();
+}
+console.log(`real: ${passed} passed, ${failed} failed`);
+process.exitCode = failed === 0 ? 0 : 1;
+
+/** Runs one case; the text of what went wrong, if anything did. */
+async function attempt(run) {
+  const api = await MessagesApi.start();
+  let timer;
+  const late = new Promise((_, reject) => {
+    timer = setTimeout(() => reject(new Error(`not finished after ${DEADLINE / 1000} s`)), DEADLINE);
+  });
+  try {
+    await Promise.race([run(world, api), late]);
+    await world.settled(); // no case may leave a process behind
+    return undefined;
+  } catch (error) {
+    return error.stack;
+  } finally {
+    clearTimeout(timer);
+    await world.end();
+    await api.close();
+  }
+}

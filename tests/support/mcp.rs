@@ -1,0 +1,158 @@
+//! A client that speaks JSON-RPC to a server over the lines of its standard
+//! streams, so that a test sees what really goes over the wire.
+
+use std::io::{BufRead, BufReader, Write};
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
+use std::process::{Child, ExitStatus, Stdio};
+use std::sync::mpsc;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::World;
+
+/// Only guards against hanging.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// What the server's standard streams are.
+#[derive(Clone, Copy)]
+pub enum Streams {
+    Pipes,
+    /// As Claude Code and every Node client start servers.
+    Sockets,
+}
+
+/// A server and the client's ends of its streams.
+pub struct Client {
+    server: Child,
+    input: Option<Box<dyn Write>>,
+    lines: mpsc::Receiver<String>,
+    last_id: u64,
+}
+
+impl Client {
+    /// Starts a server and sends nothing yet.
+    pub fn start(world: &World, streams: Streams) -> Self {
+        let mut command = world.command();
+        command.arg("serve").stderr(Stdio::inherit());
+        let (server, input, output): (Child, Box<dyn Write>, OwnedFd) = match streams {
+            Streams::Pipes => {
+                let mut server = command
+                    .stdin(Stdio::piped())
+                    .stdout(Stdio::piped())
+                    .spawn()
+                    .expect("the server starts");
+                let input = server.stdin.take().expect("its standard input");
+                let output = server.stdout.take().expect("its standard output");
+                (server, Box::new(input), output.into())
+            }
+            Streams::Sockets => {
+                let (input, theirs_in) = UnixStream::pair().expect("sockets");
+                let (output, theirs_out) = UnixStream::pair().expect("sockets");
+                let server = command
+                    .stdin(OwnedFd::from(theirs_in))
+                    .stdout(OwnedFd::from(theirs_out))
+                    .spawn()
+                    .expect("the server starts");
+                (server, Box::new(input), output.into())
+            }
+        };
+        let (sender, lines) = mpsc::channel();
+        std::thread::spawn(move || {
+            for line in BufReader::new(std::fs::File::from(output)).lines().map_while(Result::ok) {
+                if sender.send(line).is_err() {
+                    break;
+                }
+            }
+        });
+        Self { server, input: Some(input), lines, last_id: 0 }
+    }
+
+    /// Starts a server and shakes hands.
+    pub fn connect(world: &World) -> Self {
+        let mut client = Self::start(world, Streams::Sockets);
+        client.initialize();
+        client
+    }
+
+    pub fn initialize(&mut self) -> Value {
+        let result = self.request(
+            "initialize",
+            json!({"protocolVersion": "2025-11-25", "capabilities": {},
+                   "clientInfo": {"name": "test", "version": "0"}}),
+        );
+        self.send(&json!({"jsonrpc": "2.0", "method": "notifications/initialized"}).to_string());
+        result
+    }
+
+    /// Sends a line as it is.
+    pub fn send(&mut self, line: &str) {
+        let input = self.input.as_mut().expect("the input is open");
+        writeln!(input, "{line}").expect("the server reads");
+        input.flush().expect("the server reads");
+    }
+
+    /// The next message of the server.
+    pub fn receive(&self) -> Value {
+        let line = self.lines.recv_timeout(PATIENCE).expect("the server answers");
+        serde_json::from_str(&line).expect("a line is one JSON message")
+    }
+
+    /// Sends a request and returns the whole response.
+    pub fn response(&mut self, method: &str, params: Value) -> Value {
+        self.last_id += 1;
+        let id = self.last_id;
+        self.send(&json!({"jsonrpc": "2.0", "id": id, "method": method, "params": params}).to_string());
+        loop {
+            let message = self.receive();
+            if message["id"] == json!(id) {
+                return message;
+            }
+        }
+    }
+
+    /// Sends a request and returns its result.
+    #[track_caller]
+    pub fn request(&mut self, method: &str, params: Value) -> Value {
+        let response = self.response(method, params);
+        assert!(response.get("error").is_none(), "{method}: {response}");
+        response["result"].clone()
+    }
+
+    /// Calls a tool and returns its whole result.
+    #[track_caller]
+    pub fn call(&mut self, tool: &str, arguments: Value) -> Value {
+        self.request("tools/call", json!({"name": tool, "arguments": arguments}))
+    }
+
+    /// Calls a tool and returns the JSON in its one text block.
+    #[track_caller]
+    pub fn tool(&mut self, tool: &str, arguments: Value) -> Value {
+        let result = self.call(tool, arguments);
+        let content = result["content"].as_array().expect("content");
+        assert_eq!(content.len(), 1, "one text block: {result}");
+        serde_json::from_str(content[0]["text"].as_str().expect("text")).expect("JSON")
+    }
+
+    /// The server's process id.
+    pub fn pid(&self) -> u32 {
+        self.server.id()
+    }
+
+    /// Closes the server's input and waits for it to end.
+    pub fn close(mut self) -> ExitStatus {
+        self.input = None;
+        self.server.wait().expect("the server ends")
+    }
+}
+
+impl Drop for Client {
+    fn drop(&mut self) {
+        self.input = None;
+        if matches!(self.server.try_wait(), Ok(None)) {
+            let _ = self.server.kill();
+            let _ = self.server.wait();
+        }
+    }
+}

@@ -1,0 +1,168 @@
+//! What the tests stand on: a world of their own, a fake agent, an MCP client.
+
+pub mod mcp;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::sync::OnceLock;
+
+use tempfile::TempDir;
+
+/// The binary under test.
+pub const BINARY: &str = env!("CARGO_BIN_EXE_agent-dispatch");
+
+/// A home of its own for one test, gone afterwards.
+pub struct World {
+    folder: TempDir,
+}
+
+impl World {
+    /// An empty world: no config yet.
+    pub fn new() -> Self {
+        let world = Self { folder: TempDir::new().expect("a temporary folder") };
+        for folder in ["home", "tmp"] {
+            fs::create_dir(world.path(folder)).expect("a folder");
+        }
+        world
+    }
+
+    /// A world with one agent, `infra`, that follows this script.
+    pub fn with_agent(script: &str) -> Self {
+        let world = Self::new();
+        world.agent("infra", script);
+        world.config(&world.agents_yaml(&["infra"]));
+        world
+    }
+
+    /// A path inside this world.
+    pub fn path(&self, relative: &str) -> PathBuf {
+        self.folder.path().join(relative)
+    }
+
+    /// Makes the directory of an agent that follows this script.
+    pub fn agent(&self, name: &str, script: &str) -> PathBuf {
+        let directory = self.path(name);
+        fs::create_dir_all(&directory).expect("the agent's directory");
+        fs::write(directory.join("script"), script).expect("the agent's script");
+        directory
+    }
+
+    /// A config for these agents, run by the fake agent.
+    pub fn agents_yaml(&self, names: &[&str]) -> String {
+        let agents: String = names
+            .iter()
+            .map(|name| format!("  {name}:\n    directory: {}\n", self.path(name).display()))
+            .collect();
+        format!("agents:\n{agents}settings:\n  command: [{}]\n", fake_agent().display())
+    }
+
+    /// Writes the config.
+    pub fn config(&self, yaml: &str) {
+        fs::write(self.config_file(), yaml).expect("the config");
+    }
+
+    pub fn config_file(&self) -> PathBuf {
+        self.path("agents.yaml")
+    }
+
+    pub fn cache(&self) -> PathBuf {
+        self.path("home/.cache/agent-dispatch")
+    }
+
+    /// What the fake agent wrote down under this name.
+    pub fn recorded(&self, agent: &str, what: &str) -> String {
+        fs::read_to_string(self.path(agent).join(what)).expect("what the agent was given")
+    }
+
+    /// The binary under test, in this world and with nothing of the user's.
+    pub fn command(&self) -> Command {
+        let mut command = Command::new(BINARY);
+        command
+            .env_clear()
+            .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+            .env("HOME", self.path("home"))
+            .env("TMPDIR", self.path("tmp"))
+            .env("AGENT_DISPATCH_CONFIG", self.config_file())
+            .current_dir(self.folder.path())
+            .stdin(Stdio::null());
+        command
+    }
+
+    /// Runs the binary under test to its end.
+    pub fn run(&self, arguments: &[&str]) -> Ran {
+        Ran::of(&self.command().args(arguments).output().expect("the binary runs"))
+    }
+}
+
+/// How a command ended.
+#[derive(Debug)]
+pub struct Ran {
+    pub code: Option<i32>,
+    pub stdout: String,
+    pub stderr: String,
+}
+
+impl Ran {
+    fn of(output: &Output) -> Self {
+        let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).expect("UTF-8");
+        Self {
+            code: output.status.code(),
+            stdout: text(&output.stdout),
+            stderr: text(&output.stderr),
+        }
+    }
+
+    /// Its standard output as JSON.
+    #[track_caller]
+    pub fn json(&self) -> serde_json::Value {
+        serde_json::from_str(&self.stdout).unwrap_or_else(|error| panic!("{error}: {self:?}"))
+    }
+}
+
+/// The fake agent, built once with the compiler that built the tests.
+pub fn fake_agent() -> &'static Path {
+    static BUILT: OnceLock<PathBuf> = OnceLock::new();
+    BUILT.get_or_init(|| {
+        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/support/fake_agent.rs");
+        let folder = Path::new(env!("CARGO_TARGET_TMPDIR"));
+        let program = folder.join("fake-agent");
+        let newer = |path: &Path| path.metadata().and_then(|data| data.modified());
+        if matches!((newer(&program), newer(&source)), (Ok(built), Ok(written)) if built > written)
+        {
+            return program;
+        }
+        // Tests are processes of their own under some runners: build under a name
+        // of one's own, then rename.
+        let building = tempfile::Builder::new().prefix("fake-agent-").tempdir_in(folder);
+        let building = building.expect("a folder to build in");
+        let output = building.path().join("fake-agent");
+        let rustc = std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
+        let status = Command::new(rustc)
+            .args(["--edition", "2024", "-C", "opt-level=1", "-o"])
+            .arg(&output)
+            .arg(&source)
+            .status()
+            .expect("rustc runs");
+        assert!(status.success(), "the fake agent does not build");
+        fs::rename(&output, &program).expect("the fake agent in its place");
+        program
+    })
+}
+
+/// The processes that carry a run's mark and belong to this world.
+#[cfg(target_os = "linux")]
+pub fn marked_processes(world: &World) -> Vec<String> {
+    let home = format!("HOME={}", world.path("home").display());
+    let mut found = Vec::new();
+    for entry in fs::read_dir("/proc").expect("/proc").flatten() {
+        let Ok(environment) = fs::read(entry.path().join("environ")) else { continue };
+        let environment = String::from_utf8_lossy(&environment).into_owned();
+        let marked = environment.split('\0').any(|line| line.starts_with("AGENT_DISPATCH_RUN="));
+        if marked && environment.split('\0').any(|line| line == home) {
+            let command = fs::read(entry.path().join("cmdline")).unwrap_or_default();
+            found.push(String::from_utf8_lossy(&command).replace('\0', " "));
+        }
+    }
+    found
+}
