@@ -66,13 +66,7 @@ fn agent(name: &str) -> Agent {
 }
 
 fn allowance() -> Allowance {
-    Allowance {
-        rounds: 10,
-        asks: 20,
-        spend_usd: None,
-        time_ms: None,
-        facts: vec![],
-    }
+    Allowance { rounds: 10, asks: 20, spend_usd: None, time_ms: None, facts: vec![] }
 }
 
 fn reply(text: &str) -> Reply {

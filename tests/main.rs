@@ -8,4 +8,5 @@ mod interface;
 mod mcp;
 mod policies;
 mod prompts;
+mod readme;
 mod support;

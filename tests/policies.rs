@@ -66,8 +66,8 @@ fn a_component_that_cannot_be_used_stops_the_dispatch_before_it_costs() {
     let world = world_with_house("");
     let house = world.path("policies/house.wasm");
     let truncated = fs::read(built("xml.wasm")).expect("a component");
-    type Prepare = Box<dyn Fn()>;
-    let cases: Vec<(&str, Prepare, &str)> = vec![
+    type Prepare<'a> = Box<dyn Fn() + 'a>;
+    let cases: Vec<(&str, Prepare<'_>, &str)> = vec![
         ("missing", Box::new(|| ()), "cannot read its component"),
         ("empty", Box::new(|| fs::write(&house, "").expect("a file")), "does not compile"),
         ("text", Box::new(|| fs::write(&house, "hello").expect("a file")), "does not compile"),

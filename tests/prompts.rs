@@ -45,11 +45,7 @@ fn instance(component: &Component) -> (Store<NoLog>, PromptPolicy) {
 
 fn render(component: &Component, request: &Request) -> Rendered {
     let (mut store, policy) = instance(component);
-    policy
-        .agent_dispatch_policy_prompt()
-        .call_render(&mut store, "{}", request)
-        .unwrap()
-        .unwrap()
+    policy.agent_dispatch_policy_prompt().call_render(&mut store, "{}", request).unwrap().unwrap()
 }
 
 fn prompt(component: &Component, request: &Request) -> String {
@@ -68,10 +64,7 @@ fn interpret_reply(
     complete: bool,
 ) -> Interpretation {
     let (mut store, policy) = instance(component);
-    let request = Request {
-        answer_format: answer_format.into(),
-        ..request("t")
-    };
+    let request = Request { answer_format: answer_format.into(), ..request("t") };
     let reply = Reply {
         success: true,
         text: text.into(),
@@ -86,18 +79,12 @@ fn interpret_reply(
         facts: vec![],
     };
     let prompt = policy.agent_dispatch_policy_prompt();
-    prompt
-        .call_interpret(&mut store, "{}", &request, &reply)
-        .unwrap()
-        .unwrap()
+    prompt.call_interpret(&mut store, "{}", &request, &reply).unwrap().unwrap()
 }
 
 fn check(component: &Component, config: &str) -> Result<(), PolicyError> {
     let (mut store, policy) = instance(component);
-    policy
-        .agent_dispatch_policy_prompt()
-        .call_check(&mut store, config)
-        .unwrap()
+    policy.agent_dispatch_policy_prompt().call_check(&mut store, config).unwrap()
 }
 
 fn request(task: &str) -> Request {
@@ -125,17 +112,11 @@ fn request(task: &str) -> Request {
 }
 
 fn with_context(task: &str, context: &str) -> Request {
-    Request {
-        context: Some(context.into()),
-        ..request(task)
-    }
+    Request { context: Some(context.into()), ..request(task) }
 }
 
 fn shared(text: &str) -> SharedContext {
-    SharedContext {
-        group: "shop".into(),
-        text: text.into(),
-    }
+    SharedContext { group: "shop".into(), text: text.into() }
 }
 
 mod both {
@@ -189,10 +170,7 @@ mod both {
     #[test]
     fn a_cut_reply_is_not_taken_for_the_json_answer() {
         for policy in [&CLASSIC, &XML] {
-            assert_eq!(
-                interpret_reply(policy, "json", "[1, 2]", false).parsed,
-                None
-            );
+            assert_eq!(interpret_reply(policy, "json", "[1, 2]", false).parsed, None);
         }
     }
 

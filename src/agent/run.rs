@@ -169,7 +169,7 @@ impl Watch {
     ) -> Result<(), Failure> {
         match notice {
             Some(Notice::Started { pid, .. }) => {
-                observe(RunEvent::Started { version: FORMAT, pid })
+                observe(RunEvent::Started { version: FORMAT, pid });
             }
             Some(Notice::Failed { error, .. }) => return Err(not_started(&error)),
             Some(Notice::Exited { exit, .. }) => self.exit = Some(exit),

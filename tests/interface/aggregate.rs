@@ -31,11 +31,7 @@ fn two_of_three_are_a_majority_whoever_they_are() {
         assert_eq!(call.step(), Next::Waits);
         assert_eq!(call.settle(first, reply(" Port 80\n")), Next::Waits);
         let answer = call.settle(second, reply("port 80"));
-        let first_asked = if first < second {
-            " Port 80\n"
-        } else {
-            "port 80"
-        };
+        let first_asked = if first < second { " Port 80\n" } else { "port 80" };
         assert_eq!(answer, Next::Answer(first_asked.into()));
         assert_eq!(call.item(third).state, ItemState::Cancelled);
     }
@@ -51,11 +47,7 @@ fn without_a_majority_all_are_heard() {
 
     let mut tie = Call::new(MAJORITY, &["a", "b"]);
     assert_eq!(tie.settle(1, reply("443")), Next::Waits);
-    assert_eq!(
-        tie.settle(0, reply("80")),
-        Next::Answer("80".into()),
-        "of equals the first asked"
-    );
+    assert_eq!(tie.settle(0, reply("80")), Next::Answer("80".into()), "of equals the first asked");
 }
 
 #[test]
@@ -68,10 +60,7 @@ fn who_failed_has_no_vote() {
     let mut none = Call::new(MAJORITY, &["a", "b"]);
     assert_eq!(none.settle(0, failed("no money")), Next::Waits);
     let reason = reason(none.settle(1, failed("no time")));
-    assert!(
-        reason.contains("a: no money") && reason.contains("b: no time"),
-        "{reason}"
-    );
+    assert!(reason.contains("a: no money") && reason.contains("b: no time"), "{reason}");
 }
 
 #[test]
@@ -92,19 +81,11 @@ fn judged() -> (Call, u32, Ask) {
     assert_eq!(call.settle(1, reply("80 I think")), Next::Waits);
     assert_eq!(call.settle(2, failed("no money")), Next::Waits);
     let judge = asked(call.settle(0, reply("22 for sure")));
-    let [(judge, ask)] = &judge[..] else {
-        panic!("{judge:?}")
-    };
-    assert_eq!(
-        (ask.agent.as_str(), ask.tag.as_str(), ask.continues),
-        ("chief", "judge", None)
-    );
+    let [(judge, ask)] = &judge[..] else { panic!("{judge:?}") };
+    assert_eq!((ask.agent.as_str(), ask.tag.as_str(), ask.continues), ("chief", "judge", None));
     let answers = ask.context.as_deref().unwrap();
     assert!(answers.contains("Answer 0 (a)\n22 for sure"), "{answers}");
-    assert!(
-        answers.contains("Answer 1 (b)\n80 I think") && !answers.contains("(c)"),
-        "{answers}"
-    );
+    assert!(answers.contains("Answer 1 (b)\n80 I think") && !answers.contains("(c)"), "{answers}");
     let mut refine = asked(call.settle(*judge, reply("**1**: right, but 0 is surer")));
     assert_eq!(refine.len(), 1);
     let (refine, ask) = refine.remove(0);
@@ -114,14 +95,8 @@ fn judged() -> (Call, u32, Ask) {
 #[test]
 fn the_best_answer_is_refined_in_its_own_conversation() {
     let (mut call, refine, ask) = judged();
-    assert_eq!(
-        (ask.agent.as_str(), ask.tag.as_str(), ask.continues),
-        ("b", "refine", Some(1))
-    );
-    assert!(
-        ask.context.unwrap().contains("0 is surer"),
-        "the winner reads the verdict"
-    );
+    assert_eq!((ask.agent.as_str(), ask.tag.as_str(), ask.continues), ("b", "refine", Some(1)));
+    assert!(ask.context.unwrap().contains("0 is surer"), "the winner reads the verdict");
     assert_eq!(call.item(refine).round, 2);
     assert_eq!(
         call.settle(refine, reply("80, and here is why")),
@@ -132,20 +107,12 @@ fn the_best_answer_is_refined_in_its_own_conversation() {
 #[test]
 fn a_failed_refinement_leaves_the_best_answer() {
     let (mut call, refine, _) = judged();
-    assert_eq!(
-        call.settle(refine, failed("no time")),
-        Next::Answer("80 I think".into())
-    );
+    assert_eq!(call.settle(refine, failed("no time")), Next::Answer("80 I think".into()));
 }
 
 #[test]
 fn a_verdict_for_nobody_is_no_answer() {
-    for verdict in [
-        reply("all are good"),
-        reply("2"),
-        reply("7"),
-        failed("no time"),
-    ] {
+    for verdict in [reply("all are good"), reply("2"), reply("7"), failed("no time")] {
         let mut call = Call::new(JUDGE, &["a", "b", "c"]);
         call.settle(0, reply("22"));
         call.settle(1, reply("80"));
@@ -162,15 +129,10 @@ fn results_that_fit_are_put_together_at_once() {
     let mut call = Call::new(MAP_REDUCE, &["a", "b"]);
     assert_eq!(call.settle(0, reply("one")), Next::Waits);
     let reduce = asked(call.settle(1, failed("no money")));
-    let [(id, ask)] = &reduce[..] else {
-        panic!("{reduce:?}")
-    };
+    let [(id, ask)] = &reduce[..] else { panic!("{reduce:?}") };
     assert_eq!(ask.tag, "reduce");
     let context = ask.context.as_deref().unwrap();
-    assert!(
-        context.contains("## a\none") && context.contains("b: no money"),
-        "{context}"
-    );
+    assert!(context.contains("## a\none") && context.contains("b: no money"), "{context}");
     assert_eq!(call.settle(*id, reply("all")), Next::Answer("all".into()));
 }
 
@@ -185,15 +147,8 @@ fn settle_all(call: &mut Call, asks: &[(u32, Ask)], text: &str) -> Next {
 
 /// The pieces that were handed out: each within the bound.
 fn pieces(asks: &[(u32, Ask)], tag: &str) -> String {
-    assert!(
-        asks.iter()
-            .all(|(_, ask)| ask.tag == tag && ask.agent == "chief"),
-        "{asks:?}"
-    );
-    let pieces: Vec<_> = asks
-        .iter()
-        .map(|(_, ask)| ask.context.as_deref().unwrap())
-        .collect();
+    assert!(asks.iter().all(|(_, ask)| ask.tag == tag && ask.agent == "chief"), "{asks:?}");
+    let pieces: Vec<_> = asks.iter().map(|(_, ask)| ask.context.as_deref().unwrap()).collect();
     assert!(pieces.iter().all(|piece| piece.len() <= 200));
     pieces.concat()
 }
@@ -205,17 +160,11 @@ fn too_much_is_digested_in_pieces_first() {
     call.settle(0, reply(&long));
     let maps = asked(call.settle(1, reply("short")));
     assert_eq!(maps.len(), 4);
-    assert_eq!(
-        pieces(&maps, "map"),
-        format!("## a\n{long}\n\n## b\nshort\n\n")
-    );
+    assert_eq!(pieces(&maps, "map"), format!("## a\n{long}\n\n## b\nshort\n\n"));
     let reduce = asked(settle_all(&mut call, &maps, "brief"));
     assert_eq!(reduce.len(), 1);
     assert_eq!(pieces(&reduce, "reduce"), "## chief\nbrief\n\n".repeat(4));
-    assert_eq!(
-        settle_all(&mut call, &reduce, "all"),
-        Next::Answer("all".into())
-    );
+    assert_eq!(settle_all(&mut call, &reduce, "all"), Next::Answer("all".into()));
 }
 
 #[test]
@@ -237,10 +186,7 @@ fn digests_that_are_still_too_much_are_digested_again() {
     let last = asked(settle_all(&mut call, &second, "z"));
     assert_eq!(last.len(), 1);
     assert_eq!(call.item(last[0].0).round, 3);
-    assert_eq!(
-        settle_all(&mut call, &last, "all"),
-        Next::Answer("all".into())
-    );
+    assert_eq!(settle_all(&mut call, &last, "all"), Next::Answer("all".into()));
 }
 
 #[test]
@@ -252,20 +198,14 @@ fn what_does_not_shrink_is_given_up() {
     let mut poor = Call::new(MAP_REDUCE, &["a"]);
     poor.situation.left.asks = 2;
     let reason = reason(poor.settle(0, reply(&"x".repeat(1000))));
-    assert!(
-        reason.contains("6 pieces") && reason.contains("only 2"),
-        "{reason}"
-    );
+    assert!(reason.contains("6 pieces") && reason.contains("only 2"), "{reason}");
 }
 
 #[test]
 fn a_wrong_config_is_refused_with_a_reason() {
     let check = |config| {
         let (mut store, policy) = instance();
-        policy
-            .agent_dispatch_policy_aggregate()
-            .call_check(&mut store, config)
-            .unwrap()
+        policy.agent_dispatch_policy_aggregate().call_check(&mut store, config).unwrap()
     };
     for config in [MAJORITY, FIRST_SUCCESS, JUDGE, MAP_REDUCE] {
         assert_eq!(check(config), Ok(()));

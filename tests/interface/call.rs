@@ -30,11 +30,7 @@ impl Call {
             config,
             situation: Situation {
                 items: vec![],
-                agents: agents
-                    .iter()
-                    .chain(&["chief"])
-                    .map(|name| agent(name))
-                    .collect(),
+                agents: agents.iter().chain(&["chief"]).map(|name| agent(name)).collect(),
                 aggregator: Some("chief".into()),
                 caller: None,
                 goal: None,
@@ -66,24 +62,13 @@ impl Call {
     pub(crate) fn step(&mut self) -> Next {
         let (mut store, policy) = instance();
         let policy = policy.agent_dispatch_policy_aggregate();
-        match policy
-            .call_step(&mut store, self.config, &self.situation)
-            .unwrap()
-            .unwrap()
-        {
+        match policy.call_step(&mut store, self.config, &self.situation).unwrap().unwrap() {
             Decision::Wait => {
                 assert!(self.any_running(), "a wait that never ends");
                 Next::Waits
             }
             Decision::Ask(asks) => {
-                let round = self
-                    .situation
-                    .items
-                    .iter()
-                    .map(|item| item.round)
-                    .max()
-                    .unwrap()
-                    + 1;
+                let round = self.situation.items.iter().map(|item| item.round).max().unwrap() + 1;
                 let ids: Vec<u32> = asks.iter().map(|ask| self.ask(ask, round)).collect();
                 Next::Asks(ids.into_iter().zip(asks).collect())
             }
@@ -105,20 +90,10 @@ impl Call {
     }
 
     fn ask(&mut self, ask: &Ask, round: u32) -> u32 {
-        assert!(
-            self.situation
-                .agents
-                .iter()
-                .any(|agent| agent.name == ask.agent),
-            "{ask:?}"
-        );
+        assert!(self.situation.agents.iter().any(|agent| agent.name == ask.agent), "{ask:?}");
         self.situation.left.asks = self.situation.left.asks.checked_sub(1).unwrap();
         if let Some(earlier) = ask.continues {
-            assert_eq!(
-                self.item(earlier).agent,
-                ask.agent,
-                "another agent's conversation"
-            );
+            assert_eq!(self.item(earlier).agent, ask.agent, "another agent's conversation");
         }
         self.start(&ask.agent, &ask.task, &ask.tag, round)
     }
@@ -132,18 +107,11 @@ impl Call {
     }
 
     pub(crate) fn item(&self, id: u32) -> &Item {
-        self.situation
-            .items
-            .iter()
-            .find(|item| item.id == id)
-            .unwrap()
+        self.situation.items.iter().find(|item| item.id == id).unwrap()
     }
 
     fn any_running(&self) -> bool {
-        self.situation
-            .items
-            .iter()
-            .any(|item| item.state == ItemState::Running)
+        self.situation.items.iter().any(|item| item.state == ItemState::Running)
     }
 
     fn cancel_running(&mut self) {

@@ -28,10 +28,7 @@ impl Dialogue {
     fn decide(&self) -> Decision {
         let (mut store, policy) = instance();
         let policy = policy.agent_dispatch_policy_dialogue();
-        policy
-            .call_step(&mut store, self.config, &self.situation)
-            .unwrap()
-            .unwrap()
+        policy.call_step(&mut store, self.config, &self.situation).unwrap().unwrap()
     }
 
     /// Whom the policy speaks to, and what it says.
@@ -44,29 +41,13 @@ impl Dialogue {
 
     /// Whoever is spoken to replies with this; what the policy makes of it.
     fn turn(&mut self, reply: Reply) -> Decision {
-        let Speak {
-            to: side,
-            message,
-            tag,
-        } = self.spoken();
+        let Speak { to: side, message, tag } = self.spoken();
         if let Some(left) = &mut self.situation.left.spend_usd {
             *left -= reply.cost_usd.unwrap_or_default();
         }
-        let earlier = self
-            .situation
-            .turns
-            .iter()
-            .filter(|turn| turn.side == side)
-            .count();
+        let earlier = self.situation.turns.iter().filter(|turn| turn.side == side).count();
         let round = u32::try_from(earlier).unwrap() + 1;
-        self.situation.turns.push(Turn {
-            side,
-            round,
-            message,
-            tag,
-            reply,
-            facts: vec![],
-        });
+        self.situation.turns.push(Turn { side, round, message, tag, reply, facts: vec![] });
         self.decide()
     }
 
@@ -81,10 +62,7 @@ impl Dialogue {
 
 fn reason(decision: Decision) -> String {
     match decision {
-        Decision::Stop(Stop {
-            reason,
-            answer: None,
-        }) => reason,
+        Decision::Stop(Stop { reason, answer: None }) => reason,
         other => panic!("it did not stop: {other:?}"),
     }
 }
@@ -102,29 +80,20 @@ fn the_two_speak_in_turn_and_the_responder_begins() {
     let second = dialogue.goes_on("How slow?");
     assert_eq!(second.to, Side::Requester);
     assert!(second.message.contains("'infra'") && second.message.contains("How slow?"));
-    assert!(
-        second.message.contains("Why is it slow?"),
-        "the requester is told the topic once"
-    );
+    assert!(second.message.contains("Why is it slow?"), "the requester is told the topic once");
     let third = dialogue.goes_on("Nine seconds.");
     assert_eq!(third.to, Side::Responder);
     assert!(third.message.contains("Nine seconds.") && !third.message.contains("Why is it slow?"));
-    let rounds: Vec<_> = dialogue
-        .situation
-        .turns
-        .iter()
-        .map(|turn| (turn.side, turn.round))
-        .collect();
+    let rounds: Vec<_> =
+        dialogue.situation.turns.iter().map(|turn| (turn.side, turn.round)).collect();
     assert_eq!(rounds, [(Side::Responder, 1), (Side::Requester, 1)]);
 }
 
 #[test]
 fn a_message_that_ends_with_the_marker_resolves_it() {
-    for text in [
-        "Use a cache.\n[RESOLVED]",
-        "Use a cache. **[RESOLVED]**.\n",
-        "Use a cache `[RESOLVED]` _",
-    ] {
+    for text in
+        ["Use a cache.\n[RESOLVED]", "Use a cache. **[RESOLVED]**.\n", "Use a cache `[RESOLVED]` _"]
+    {
         let mut dialogue = Dialogue::new(MARKER);
         dialogue.goes_on("How slow?");
         let Decision::Resolved(answer) = dialogue.turn(reply(text)) else {
@@ -152,9 +121,7 @@ fn who_repeats_itself_ends_the_dialogue() {
     dialogue.goes_on(said);
     // Eight words of ten are not enough.
     dialogue.goes_on("one two three four five six seven eight NEW WORDS");
-    let decision = dialogue.turn(reply(
-        "One, two, three - four five six seven eight nine more!",
-    ));
+    let decision = dialogue.turn(reply("One, two, three - four five six seven eight nine more!"));
     assert!(reason(decision).starts_with("web repeats itself"));
 }
 
@@ -170,20 +137,11 @@ fn a_word_said_once_does_not_count_often() {
 fn a_share_of_the_money_is_kept() {
     let mut dialogue = Dialogue::new(BUDGET);
     dialogue.situation.left.spend_usd = Some(2.0);
-    let cost = |dollars| Reply {
-        cost_usd: Some(dollars),
-        ..reply("hm")
-    };
+    let cost = |dollars| Reply { cost_usd: Some(dollars), ..reply("hm") };
     assert!(matches!(dialogue.turn(cost(1.0)), Decision::Speak(_)));
-    assert!(
-        matches!(dialogue.turn(cost(0.5)), Decision::Speak(_)),
-        "a quarter is left, not less"
-    );
+    assert!(matches!(dialogue.turn(cost(0.5)), Decision::Speak(_)), "a quarter is left, not less");
     let reason = reason(dialogue.turn(cost(0.125)));
-    assert!(
-        reason.contains("2.00") && reason.contains("0.38"),
-        "{reason}"
-    );
+    assert!(reason.contains("2.00") && reason.contains("0.38"), "{reason}");
 
     let mut unlimited = Dialogue::new(BUDGET);
     assert!(matches!(unlimited.turn(cost(1e6)), Decision::Speak(_)));
@@ -194,28 +152,21 @@ fn a_side_that_fails_ends_the_dialogue() {
     let mut dialogue = Dialogue::new(MARKER);
     dialogue.goes_on("How slow?");
     let reason = reason(dialogue.turn(failed("no money")));
-    assert!(
-        reason.contains("web") && reason.contains("no money"),
-        "{reason}"
-    );
+    assert!(reason.contains("web") && reason.contains("no money"), "{reason}");
 }
 
 #[test]
 fn a_wrong_config_is_refused_with_a_reason() {
     let check = |config| {
         let (mut store, policy) = instance();
-        policy
-            .agent_dispatch_policy_dialogue()
-            .call_check(&mut store, config)
-            .unwrap()
+        policy.agent_dispatch_policy_dialogue().call_check(&mut store, config).unwrap()
     };
     for config in [MARKER, NO_PROGRESS, BUDGET] {
         assert_eq!(check(config), Ok(()));
     }
-    for (config, why) in [
-        (r#"{"rule": "majority"}"#, "majority"),
-        (r#"{"rule": "budget", "share": 2}"#, "0 to 1"),
-    ] {
+    for (config, why) in
+        [(r#"{"rule": "majority"}"#, "majority"), (r#"{"rule": "budget", "share": 2}"#, "0 to 1")]
+    {
         match check(config) {
             Err(PolicyError::InvalidConfig(text)) => assert!(text.contains(why), "{text}"),
             other => panic!("{config}: {other:?}"),

@@ -11,10 +11,7 @@ fn a_task_alone_is_the_prompt() {
 #[test]
 fn a_context_stands_before_the_task() {
     let request = with_context(" Why?\n", "\nlog line \n");
-    assert_eq!(
-        prompt(&CLASSIC, &request),
-        "Context:\n\nlog line \n\n\nTask:\n Why?\n"
-    );
+    assert_eq!(prompt(&CLASSIC, &request), "Context:\n\nlog line \n\n\nTask:\n Why?\n");
 }
 
 #[test]
@@ -32,15 +29,9 @@ fn with_goal_and_caller_there_are_four_headings() {
 
 #[test]
 fn an_absent_part_has_no_heading() {
-    let goal = Request {
-        goal: Some("ship".into()),
-        ..request("Why?")
-    };
+    let goal = Request { goal: Some("ship".into()), ..request("Why?") };
     assert_eq!(prompt(&CLASSIC, &goal), "## Goal\nship\n\n## Task\nWhy?");
-    let caller = Request {
-        caller: Some("web".into()),
-        ..with_context("Why?", "log")
-    };
+    let caller = Request { caller: Some("web".into()), ..with_context("Why?", "log") };
     assert_eq!(
         prompt(&CLASSIC, &caller),
         "## Dispatched by\nweb\n\n## Context\nlog\n\n## Task\nWhy?"
@@ -57,10 +48,7 @@ fn an_empty_text_is_an_absent_one() {
         ..request("Why?")
     };
     assert_eq!(prompt(&CLASSIC, &empty), "Why?");
-    let blank = Request {
-        goal: Some(" ".into()),
-        ..request("Why?")
-    };
+    let blank = Request { goal: Some(" ".into()), ..request("Why?") };
     assert_eq!(prompt(&CLASSIC, &blank), "## Goal\n \n\n## Task\nWhy?");
 }
 
@@ -74,38 +62,21 @@ fn what_a_group_shares_leads_the_context() {
         prompt(&CLASSIC, &both),
         "Context:\nShared context (group 'shop'):\nprices in cents\n\nlog\n\nTask:\nWhy?"
     );
-    let alone = Request {
-        shared_context: Some(shared("cents")),
-        ..request("Why?")
-    };
+    let alone = Request { shared_context: Some(shared("cents")), ..request("Why?") };
     assert_eq!(
         prompt(&CLASSIC, &alone),
         "Context:\nShared context (group 'shop'):\ncents\n\nTask:\nWhy?"
     );
-    let blank = Request {
-        shared_context: Some(shared(" \n")),
-        ..with_context("Why?", " log\n")
-    };
+    let blank = Request { shared_context: Some(shared(" \n")), ..with_context("Why?", " log\n") };
     assert_eq!(prompt(&CLASSIC, &blank), "Context:\n log\n\n\nTask:\nWhy?");
 }
 
 #[test]
 fn a_wish_for_json_ends_the_prompt() {
-    let json = Request {
-        answer_format: "json".into(),
-        ..request("Why?")
-    };
+    let json = Request { answer_format: "json".into(), ..request("Why?") };
     let prompt_json = prompt(&CLASSIC, &json);
-    let sentence = prompt_json
-        .strip_prefix("Why?\n\n## Response format\n")
-        .unwrap();
-    assert!(
-        sentence.contains("JSON") && !sentence.contains('\n'),
-        "{sentence}"
-    );
-    let unknown = Request {
-        answer_format: "yaml".into(),
-        ..request("Why?")
-    };
+    let sentence = prompt_json.strip_prefix("Why?\n\n## Response format\n").unwrap();
+    assert!(sentence.contains("JSON") && !sentence.contains('\n'), "{sentence}");
+    let unknown = Request { answer_format: "yaml".into(), ..request("Why?") };
     assert_eq!(prompt(&CLASSIC, &unknown), "Why?");
 }

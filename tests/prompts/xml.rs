@@ -5,10 +5,7 @@ use super::{XML, prompt, request, shared, with_context};
 
 #[test]
 fn a_task_alone_is_one_element() {
-    assert_eq!(
-        prompt(&XML, &request("Why? <b>&\n")),
-        "<task>\nWhy? <b>&\n\n</task>"
-    );
+    assert_eq!(prompt(&XML, &request("Why? <b>&\n")), "<task>\nWhy? <b>&\n\n</task>");
 }
 
 #[test]
@@ -23,11 +20,7 @@ fn every_part_has_its_element_and_the_task_comes_after_the_material() {
     let prompt = prompt(&XML, &request);
     let before = "<goal>\nship\n</goal>\n\n<dispatched-by>\nweb\n</dispatched-by>\n\n\
                   <shared-context group=\"shop\">\ncents\n</shared-context>\n\n";
-    let (sentence, after) = prompt
-        .strip_prefix(before)
-        .unwrap()
-        .split_once('\n')
-        .unwrap();
+    let (sentence, after) = prompt.strip_prefix(before).unwrap().split_once('\n').unwrap();
     assert!(
         sentence.contains("element context ") && sentence.contains("instruction"),
         "{sentence}"
@@ -35,15 +28,8 @@ fn every_part_has_its_element_and_the_task_comes_after_the_material() {
     let json = after
         .strip_prefix("<context>\nlog\n</context>\n\n<task>\nWhy?\n</task>\n\n<response-format>\n")
         .unwrap();
-    assert!(
-        json.contains("JSON") && json.ends_with("\n</response-format>"),
-        "{json}"
-    );
-    assert_eq!(
-        prompt,
-        super::prompt(&XML, &request),
-        "the same request, the same prompt"
-    );
+    assert!(json.contains("JSON") && json.ends_with("\n</response-format>"), "{json}");
+    assert_eq!(prompt, super::prompt(&XML, &request), "the same request, the same prompt");
 }
 
 /// The element that holds `text`, which must close once and behind it.
@@ -73,10 +59,7 @@ fn a_context_cannot_close_its_fence() {
     ] {
         let prompt = prompt(&XML, &with_context("Why?", context));
         assert_eq!(tag_around(&prompt, context), tag);
-        assert!(
-            prompt.contains(&format!("The element {tag} holds")),
-            "{prompt}"
-        );
+        assert!(prompt.contains(&format!("The element {tag} holds")), "{prompt}");
         assert!(prompt.ends_with("\n\n<task>\nWhy?\n</task>"), "{prompt}");
     }
 }
@@ -84,9 +67,8 @@ fn a_context_cannot_close_its_fence() {
 #[test]
 fn a_context_full_of_closing_tags_is_fenced_too() {
     // Each takes three numbers: 100 also takes 10 and 1.
-    let context = (100..1000).fold(String::new(), |text, number| {
-        text + "</context-" + &number.to_string() + ">"
-    });
+    let context = (100..1000)
+        .fold(String::new(), |text, number| text + "</context-" + &number.to_string() + ">");
     let prompt = prompt(&XML, &with_context("Why?", &context));
     assert_eq!(tag_around(&prompt, &context), "context-1000");
 }

@@ -48,9 +48,7 @@ impl Guest for Classic {
     ) -> Result<Interpretation, PolicyError> {
         // A cut text is not the answer, even where it happens to be JSON.
         let wants_json = request.answer_format == "json" && reply.complete;
-        let parsed = wants_json
-            .then(|| support::json_answer(&reply.text))
-            .flatten();
+        let parsed = wants_json.then(|| support::json_answer(&reply.text)).flatten();
         Ok(Interpretation {
             edit: Edit::Keep,
             outcome: None,
@@ -62,16 +60,11 @@ impl Guest for Classic {
 
 /// The four sections, the absent ones left out.
 fn headed(goal: Option<&str>, caller: Option<&str>, context: Option<&str>, task: &str) -> String {
-    [
-        ("Goal", goal),
-        ("Dispatched by", caller),
-        ("Context", context),
-        ("Task", Some(task)),
-    ]
-    .into_iter()
-    .filter_map(|(heading, text)| text.map(|text| format!("## {heading}\n{text}")))
-    .collect::<Vec<_>>()
-    .join("\n\n")
+    [("Goal", goal), ("Dispatched by", caller), ("Context", context), ("Task", Some(task))]
+        .into_iter()
+        .filter_map(|(heading, text)| text.map(|text| format!("## {heading}\n{text}")))
+        .collect::<Vec<_>>()
+        .join("\n\n")
 }
 
 /// The request's context, led by what its group shares. Only where there is such
@@ -85,12 +78,10 @@ fn context(request: &Request) -> Option<String> {
         return context.map(str::to_owned);
     }
     let shared = format!("Shared context (group '{group}'):\n{}", strip(text));
-    Some(
-        match context.map(strip).filter(|context| !context.is_empty()) {
-            Some(context) => format!("{shared}\n\n{context}"),
-            None => shared,
-        },
-    )
+    Some(match context.map(strip).filter(|context| !context.is_empty()) {
+        Some(context) => format!("{shared}\n\n{context}"),
+        None => shared,
+    })
 }
 
 /// `text` without white space around it. The four ASCII separators count as such:

@@ -25,19 +25,13 @@ fn main() -> Result<(), Box<dyn Error>> {
 
 /// The validated component around `core`, with its metadata.
 fn encode(core: &[u8], name: &str, version: &str) -> Result<Vec<u8>, Box<dyn Error>> {
-    let component = ComponentEncoder::default()
-        .module(core)?
-        .validate(true)
-        .encode()?;
+    let component = ComponentEncoder::default().module(core)?.validate(true).encode()?;
     let mut metadata = AddMetadata::default();
     metadata.name = AddMetadataField::Set(name.to_owned());
     let mut component = metadata.to_wasm(&component)?;
     // wasm-metadata writes the version only together with a tree of further
     // crates; the section is the plain text under this name.
-    let section = CustomSection {
-        name: "version".into(),
-        data: Cow::Borrowed(version.as_bytes()),
-    };
+    let section = CustomSection { name: "version".into(), data: Cow::Borrowed(version.as_bytes()) };
     section.append_to_component(&mut component);
     Ok(component)
 }

@@ -14,9 +14,7 @@ const DECORATION: [char; 4] = ['*', '_', '`', '.'];
 pub(crate) fn marker(situation: &Situation) -> Option<Decision> {
     let text = &situation.turns.last()?.reply.text;
     let answer = text.trim_end_matches(is_decoration).strip_suffix(MARKER)?;
-    Some(Decision::Resolved(
-        answer.trim_end_matches(is_decoration).to_owned(),
-    ))
+    Some(Decision::Resolved(answer.trim_end_matches(is_decoration).to_owned()))
 }
 
 fn is_decoration(c: char) -> bool {
@@ -26,12 +24,7 @@ fn is_decoration(c: char) -> bool {
 /// Over when a side says again, to nine words in ten, what it said before.
 pub(crate) fn no_progress(situation: &Situation) -> Option<Decision> {
     let turn = situation.turns.last()?;
-    let before = situation
-        .turns
-        .iter()
-        .rev()
-        .skip(1)
-        .find(|earlier| earlier.side == turn.side)?;
+    let before = situation.turns.iter().rev().skip(1).find(|earlier| earlier.side == turn.side)?;
     let mut said: HashMap<String, u32> = HashMap::new();
     for word in words(&before.reply.text) {
         *said.entry(word).or_default() += 1;
@@ -61,11 +54,7 @@ fn words(text: &str) -> impl Iterator<Item = String> {
 /// Over when less than `share` of the money that the dialogue began with is left.
 pub(crate) fn budget(share: f64, situation: &Situation) -> Option<Decision> {
     let left = situation.left.spend_usd?;
-    let spent: f64 = situation
-        .turns
-        .iter()
-        .filter_map(|turn| turn.reply.cost_usd)
-        .sum();
+    let spent: f64 = situation.turns.iter().filter_map(|turn| turn.reply.cost_usd).sum();
     (left < share * (left + spent)).then(|| {
         stop(format!(
             "of {:.2} dollars {left:.2} are left, and a share of {share} is to be kept",
@@ -106,18 +95,11 @@ pub(crate) fn next_turn(situation: &Situation) -> Decision {
 }
 
 fn speak(to: Side, message: String) -> Decision {
-    Decision::Speak(Speak {
-        to,
-        message,
-        tag: String::new(),
-    })
+    Decision::Speak(Speak { to, message, tag: String::new() })
 }
 
 fn stop(reason: String) -> Decision {
-    Decision::Stop(Stop {
-        reason,
-        answer: None,
-    })
+    Decision::Stop(Stop { reason, answer: None })
 }
 
 fn name(situation: &Situation, side: Side) -> &str {

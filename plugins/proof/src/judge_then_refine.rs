@@ -54,11 +54,7 @@ fn ask_judge(situation: &Situation) -> Decision {
     for item in round::of_caller(situation) {
         if let Some(reply) = round::success(item) {
             // Writing to a string cannot fail.
-            let _ = write!(
-                answers,
-                "## Answer {} ({})\n{}\n\n",
-                item.id, item.agent, reply.text
-            );
+            let _ = write!(answers, "## Answer {} ({})\n{}\n\n", item.id, item.agent, reply.text);
         }
     }
     if answers.is_empty() {

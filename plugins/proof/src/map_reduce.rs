@@ -21,24 +21,13 @@ pub(crate) fn step(bound: usize, situation: &Situation) -> Decision {
             "there is nobody to digest the results: the caller chose no aggregator".to_owned(),
         );
     };
-    let newest = situation
-        .items
-        .iter()
-        .map(|item| item.round)
-        .max()
-        .unwrap_or_default();
-    let of_round = |round| {
-        situation
-            .items
-            .iter()
-            .filter(move |item| item.round == round)
-    };
+    let newest = situation.items.iter().map(|item| item.round).max().unwrap_or_default();
+    let of_round = |round| situation.items.iter().filter(move |item| item.round == round);
     if of_round(newest).all(|item| round::success(item).is_none()) {
         return Decision::GiveUp(match of_round(newest).next() {
-            Some(item) if newest > 0 => format!(
-                "the results could not be digested ({})",
-                round::failure(item)
-            ),
+            Some(item) if newest > 0 => {
+                format!("the results could not be digested ({})", round::failure(item))
+            }
             _ => round::failures(situation),
         });
     }
@@ -67,10 +56,7 @@ pub(crate) fn step(bound: usize, situation: &Situation) -> Decision {
             "Digest this part of several results: every finding, conflict and number, as briefly as you can.",
         )
     } else {
-        (
-            REDUCE,
-            "Put what is below into one coherent answer. Name conflicts between the results.",
-        )
+        (REDUCE, "Put what is below into one coherent answer. Name conflicts between the results.")
     };
     let ask = |piece: &str| Ask {
         agent: aggregator.clone(),

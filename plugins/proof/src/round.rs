@@ -10,10 +10,7 @@ pub(crate) fn of_caller(situation: &Situation) -> impl Iterator<Item = &Item> {
 
 /// Does any item still run?
 pub(crate) fn running(situation: &Situation) -> bool {
-    situation
-        .items
-        .iter()
-        .any(|item| matches!(item.state, ItemState::Running))
+    situation.items.iter().any(|item| matches!(item.state, ItemState::Running))
 }
 
 /// The item's reply, if it is a success.
@@ -29,19 +26,14 @@ pub(crate) fn failure(item: &Item) -> String {
     let why = match &item.state {
         ItemState::Running => "still running",
         ItemState::Cancelled => "cancelled",
-        ItemState::Settled(reply) => reply
-            .error
-            .as_deref()
-            .unwrap_or("failed without saying why"),
+        ItemState::Settled(reply) => reply.error.as_deref().unwrap_or("failed without saying why"),
     };
     format!("{}: {why}", item.agent)
 }
 
 /// Why none of the caller's items came to anything.
 pub(crate) fn failures(situation: &Situation) -> String {
-    let failures: Vec<_> = of_caller(situation)
-        .filter(|item| success(item).is_none())
-        .map(failure)
-        .collect();
+    let failures: Vec<_> =
+        of_caller(situation).filter(|item| success(item).is_none()).map(failure).collect();
     format!("no agent succeeded ({})", failures.join("; "))
 }

@@ -12,10 +12,7 @@ pub const JSON_ANSWER: &str = "Your whole reply must be one JSON value: no prose
 /// The error says what is wrong and what would be right; `policy` is the name to
 /// put into it.
 pub fn no_config(policy: &str, config: &str) -> Result<(), String> {
-    let inside = config
-        .trim()
-        .strip_prefix('{')
-        .and_then(|rest| rest.strip_suffix('}'));
+    let inside = config.trim().strip_prefix('{').and_then(|rest| rest.strip_suffix('}'));
     if matches!(config.trim(), "" | "null") || inside.is_some_and(|inside| inside.trim().is_empty())
     {
         return Ok(());
@@ -29,9 +26,7 @@ pub fn no_config(policy: &str, config: &str) -> Result<(), String> {
 /// around it; none where it is no JSON.
 pub fn json_answer(text: &str) -> Option<&str> {
     let answer = unfenced(text.trim()).trim();
-    serde_json::from_str::<IgnoredAny>(answer)
-        .ok()
-        .map(|_| answer)
+    serde_json::from_str::<IgnoredAny>(answer).ok().map(|_| answer)
 }
 
 /// `text` without its first line and its last, where they are a fence.
@@ -56,10 +51,6 @@ pub fn present(text: Option<&String>) -> Option<&str> {
 
 /// Standing instructions of an agent's owner, as an addition to its system prompt.
 pub fn standing_instructions(agent: &str, instructions: Option<&String>) -> Option<String> {
-    let instructions = instructions
-        .map(|text| text.trim())
-        .filter(|text| !text.is_empty())?;
-    Some(format!(
-        "## Standing instructions for \"{agent}\"\n{instructions}"
-    ))
+    let instructions = instructions.map(|text| text.trim()).filter(|text| !text.is_empty())?;
+    Some(format!("## Standing instructions for \"{agent}\"\n{instructions}"))
 }

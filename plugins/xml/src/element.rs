@@ -13,11 +13,7 @@ impl<'text> Element<'text> {
     /// `text` in an element called `name`, or `name-2`, `name-3` and so on where
     /// the text would close that.
     pub(crate) fn around(name: &str, text: &'text str) -> Self {
-        Self {
-            tag: free_tag(name, text),
-            attribute: None,
-            text,
-        }
+        Self { tag: free_tag(name, text), attribute: None, text }
     }
 
     /// The same with an attribute.
@@ -27,10 +23,7 @@ impl<'text> Element<'text> {
             .replace('"', "&quot;")
             .replace('<', "&lt;")
             .replace('>', "&gt;");
-        Self {
-            attribute: Some((name, value)),
-            ..self
-        }
+        Self { attribute: Some((name, value)), ..self }
     }
 
     /// The element's name.
@@ -41,11 +34,7 @@ impl<'text> Element<'text> {
 
 impl fmt::Display for Element<'_> {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self {
-            tag,
-            attribute,
-            text,
-        } = self;
+        let Self { tag, attribute, text } = self;
         match attribute {
             Some((name, value)) => write!(out, "<{tag} {name}=\"{value}\">")?,
             None => write!(out, "<{tag}>")?,
@@ -62,11 +51,8 @@ impl fmt::Display for Element<'_> {
 /// read once, however many such tags it holds: a long list of them must not cost
 /// more time than a call has.
 fn free_tag(name: &str, text: &str) -> String {
-    let text: String = text
-        .chars()
-        .filter(char::is_ascii_graphic)
-        .map(|c| c.to_ascii_lowercase())
-        .collect();
+    let text: String =
+        text.chars().filter(char::is_ascii_graphic).map(|c| c.to_ascii_lowercase()).collect();
     let closing = format!("</{name}");
     let occurrences = text.matches(&closing).count();
     if occurrences == 0 {
@@ -89,10 +75,6 @@ fn free_tag(name: &str, text: &str) -> String {
             }
         }
     }
-    let free = taken
-        .iter()
-        .skip(2)
-        .position(|taken| !taken)
-        .map_or(taken.len(), |free| free + 2);
+    let free = taken.iter().skip(2).position(|taken| !taken).map_or(taken.len(), |free| free + 2);
     format!("{name}-{free}")
 }

@@ -27,10 +27,7 @@ impl Guest for Xml {
     fn render(_config: String, request: Request) -> Result<Rendered, PolicyError> {
         let agent = &request.agent;
         let system = support::standing_instructions(&agent.name, agent.instructions.as_ref());
-        Ok(Rendered {
-            user: sections(&request).join("\n\n"),
-            system,
-        })
+        Ok(Rendered { user: sections(&request).join("\n\n"), system })
     }
 
     fn interpret(
@@ -40,9 +37,7 @@ impl Guest for Xml {
     ) -> Result<Interpretation, PolicyError> {
         // A cut text is not the answer, even where it happens to be JSON.
         let wants_json = request.answer_format == "json" && reply.complete;
-        let parsed = wants_json
-            .then(|| support::json_answer(&reply.text))
-            .flatten();
+        let parsed = wants_json.then(|| support::json_answer(&reply.text)).flatten();
         Ok(Interpretation {
             edit: Edit::Keep,
             outcome: None,
@@ -64,11 +59,7 @@ fn sections(request: &Request) -> Vec<String> {
     }
     // A group's text is its owner's word, often a convention to follow: it is
     // kept inside its element, but not declared to be mere material.
-    if let Some(shared) = request
-        .shared_context
-        .as_ref()
-        .filter(|shared| !shared.text.is_empty())
-    {
+    if let Some(shared) = request.shared_context.as_ref().filter(|shared| !shared.text.is_empty()) {
         sections.push(
             Element::around("shared-context", &shared.text)
                 .with("group", &shared.group)

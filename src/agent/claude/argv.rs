@@ -142,7 +142,7 @@ mod tests {
             allowed_tools: Vec::new(),
             disallowed_tools: Vec::new(),
             max_budget_usd: None,
-            timeout: Duration::from_secs(300),
+            timeout: Duration::from_mins(5),
             command: vec!["claude".into()],
             environment: Vec::new(),
         }

@@ -30,7 +30,7 @@ fn exited(code: i32) -> Ending {
     Ending {
         exit: Some(Exit::Code(code)),
         elapsed: Duration::from_millis(77),
-        timeout: Duration::from_secs(300),
+        timeout: Duration::from_mins(5),
         ..Ending::default()
     }
 }

@@ -9,8 +9,10 @@ use std::os::unix::fs::MetadataExt;
 use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
 use rustix::process::{
-    Pid, PidfdFlags, Signal, getpid, getuid, pidfd_open, pidfd_send_signal, set_child_subreaper,
+    Pid, PidfdFlags, Signal, WaitId, WaitIdOptions, getpid, getuid, pidfd_open, pidfd_send_signal,
+    set_child_subreaper, waitid,
 };
 
 use crate::agent::job::RUN_MARK;
@@ -152,18 +154,20 @@ pub(in crate::agent) fn adopt_orphans() -> std::io::Result<()> {
     Ok(set_child_subreaper(Some(getpid()))?)
 }
 
-/// Does this process have children besides these? A kernel that keeps no list of
-/// children answers yes: then somebody has to look.
+/// Does this process have children besides these? Where the kernel keeps no list
+/// of children the answer may be yes by mistake: then somebody looks in vain.
 pub(in crate::agent) fn has_other_children(leaders: &[i32]) -> bool {
+    // Looks at nothing and takes nothing: it fails when there are no children.
+    let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
+    if matches!(waitid(WaitId::All, options), Err(Errno::CHILD)) {
+        return false;
+    }
+    if leaders.is_empty() {
+        return true;
+    }
     let Ok(threads) = fs::read_dir("/proc/self/task") else { return true };
     for thread in threads.flatten() {
-        let Ok(list) = fs::read_to_string(thread.path().join("children")) else {
-            // A thread that has just ended; the list itself is there or nowhere.
-            if thread.path().exists() {
-                return true;
-            }
-            continue;
-        };
+        let Ok(list) = fs::read_to_string(thread.path().join("children")) else { return true };
         let mut pids = list.split_ascii_whitespace().filter_map(|pid| pid.parse().ok());
         if pids.any(|pid| !leaders.contains(&pid)) {
             return true;

@@ -21,6 +21,8 @@ const KEYS: &[&str] = &["agents", "policies", "settings"];
 /// Keys of the top level that the Python tool 0.16 reads and this version does not.
 const LATER: &[&str] = &["groups"];
 
+const NESTED_TOO_DEEPLY: &str = "the values are nested too deeply";
+
 /// Why a text is no config at all.
 pub(super) struct Broken {
     pub(super) position: Option<Position>,
@@ -29,6 +31,12 @@ pub(super) struct Broken {
 
 /// Reads the text of a config file.
 pub(super) fn config(file: &Path, text: &str) -> Result<Config, Broken> {
+    if let Some(index) = too_deep(text) {
+        return Err(Broken {
+            position: Some(Position::after(&text[..index])),
+            message: NESTED_TOO_DEEPLY.to_owned(),
+        });
+    }
     let root = node::parse(text).map_err(|error| broken_yaml(text, &error))?;
     let broken = |fault: Fault| Broken {
         position: node::locate(text, fault.invalid.at),
@@ -82,9 +90,24 @@ fn broken_yaml(text: &str, error: &serde_yaml::Error) -> Broken {
     } else if message.contains("repetition limit exceeded") {
         "the aliases repeat far too much".clone_into(&mut message);
     } else if message.contains("recursion limit exceeded") {
-        "the values are nested too deeply".clone_into(&mut message);
+        NESTED_TOO_DEEPLY.clone_into(&mut message);
     }
     Broken { position, message }
+}
+
+/// Where more brackets are open than any config has. The parser refuses far fewer, but
+/// only after a time that grows with their square. Brackets in text count as well, so
+/// the bound is generous.
+fn too_deep(text: &str) -> Option<usize> {
+    let mut open = 0_u32;
+    text.bytes().position(|byte| {
+        match byte {
+            b'[' | b'{' => open += 1,
+            b']' | b'}' => open = open.saturating_sub(1),
+            _ => {}
+        }
+        open == 1000
+    })
 }
 
 /// Characters that no YAML text may hold.

@@ -1,0 +1,209 @@
+//! The figures that agent-dispatch promises, each beside its floor: what the same
+//! thing costs without it, measured in the same run and in turns.
+//!
+//! `cargo bench` prints them. They are medians; on a noisy machine look at the
+//! ratios, not at the milliseconds.
+
+#[expect(dead_code, reason = "shared with the tests, which use all of it")]
+#[path = "../tests/support/mod.rs"]
+mod support;
+
+use std::fs;
+use std::io::{Read, Write};
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use agent_dispatch::policy::prompt::{Agent, Request};
+use agent_dispatch::policy::{ComponentSource, Host, Limits, Source};
+use serde_json::json;
+use support::mcp::{Client, Streams};
+use support::{BINARY, World, fake_agent};
+
+const STARTS: usize = 200;
+const CALLS: usize = 2000;
+const DISPATCHES: usize = 300;
+const FIRSTS: usize = 11;
+
+fn main() {
+    println!("{:58} {:>12} {:>12} {:>12}", "medians", "measured", "floor", "over");
+    start();
+    memory();
+    policy_call();
+    dispatch();
+    first_dispatch();
+}
+
+/// From spawning a server to its answer to `tools/list`. Floor: the same binary,
+/// started to print its version.
+fn start() {
+    let world = World::with_agent("answer ok");
+    for (name, streams) in [("sockets", Streams::Sockets), ("pipes", Streams::Pipes)] {
+        let (mut measured, mut floor) = (Vec::new(), Vec::new());
+        for _ in 0..STARTS {
+            measured.push(time(|| {
+                let mut client = Client::start(&world, streams);
+                client.initialize();
+                client.request("tools/list", json!({}));
+                client
+            }));
+            floor.push(time(|| world.command().arg("--version").output().expect("it runs")));
+        }
+        row(&format!("spawn → tools/list over {name}, ms"), measured, Some(floor));
+    }
+}
+
+/// Proportional set size of a server.
+fn memory() {
+    let world = World::with_agent("answer ok");
+    let mut client = Client::connect(&world);
+    client.request("tools/list", json!({}));
+    figure("memory after tools/list, PSS, MiB", proportional_set_size(client.pid()));
+    for number in 0..100 {
+        client.tool("dispatch", json!({"agent": "infra", "task": format!("task {number}")}));
+    }
+    figure("memory after 100 dispatches, PSS, MiB", proportional_set_size(client.pid()));
+    let runner = child_of(client.pid());
+    figure("… and of its runner, PSS, MiB", runner.map_or(f64::NAN, proportional_set_size));
+}
+
+/// One `render` of the built-in policies, a fresh instance each.
+fn policy_call() {
+    let world = World::new();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.expect("a runtime");
+    let host = Arc::new(Host::new(BINARY.into(), world.path("components")));
+    for name in ["classic", "xml"] {
+        let source = Source {
+            name: name.to_owned(),
+            component: ComponentSource::BuiltIn(name.to_owned()),
+            config: "{}".to_owned(),
+            limits: Limits::default(),
+        };
+        let measured = runtime.block_on(async {
+            let prompt = host.prompt(&source).await.expect("the policy loads");
+            let mut measured = Vec::new();
+            for _ in 0..CALLS {
+                let begin = Instant::now();
+                prompt.render(&request()).await.expect("it renders");
+                measured.push(begin.elapsed() * 1000);
+            }
+            measured
+        });
+        row(&format!("one call of policy {name}, µs"), measured, None);
+    }
+}
+
+fn request() -> Request {
+    Request {
+        agent: Agent {
+            name: "infra".into(),
+            directory: "/infra".into(),
+            description: None,
+            capabilities: Vec::new(),
+            instructions: None,
+            facts: Vec::new(),
+        },
+        task: "Check container logs for recent errors".into(),
+        context: Some("Error: TypeError at scheduler.py:42".into()),
+        caller: Some("backend".into()),
+        goal: Some("debug production crash".into()),
+        shared_context: None,
+        answer_format: "text".into(),
+        timeout_seconds: 300,
+        spend_cap_usd: None,
+        depth: 0,
+        resumed: false,
+        facts: Vec::new(),
+    }
+}
+
+/// A dispatch over MCP that nothing is cached of. Floor: spawning the same child,
+/// giving it its prompt, reading what it says and reaping it.
+fn dispatch() {
+    let world = World::with_agent("answer ok");
+    let mut client = Client::connect(&world);
+    let mut once = |number: usize| {
+        client.tool("dispatch", json!({"agent": "infra", "task": format!("task {number}")}))
+    };
+    once(0);
+    let (mut measured, mut floor) = (Vec::new(), Vec::new());
+    for number in 0..DISPATCHES {
+        measured.push(time(|| once(number)));
+        floor.push(time(|| spawn_bare(&world)));
+    }
+    row("uncached dispatch, ms", measured, Some(floor));
+}
+
+fn spawn_bare(world: &World) -> String {
+    let mut child = Command::new(fake_agent())
+        .current_dir(world.path("infra"))
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the fake agent runs");
+    child.stdin.take().expect("its input").write_all(b"task").expect("it reads");
+    let (mut output, mut errors) = (String::new(), String::new());
+    child.stdout.take().expect("its output").read_to_string(&mut output).expect("it writes");
+    child.stderr.take().expect("its errors").read_to_string(&mut errors).expect("it writes");
+    assert!(child.wait().expect("it ends").success());
+    output
+}
+
+/// The first dispatch on a machine: the runner is started, the policy compiled.
+fn first_dispatch() {
+    for (name, writable) in [("", true), (", cache folder not writable", false)] {
+        let measured = (0..FIRSTS).map(|_| {
+            let world = World::with_agent("answer ok");
+            if !writable {
+                fs::create_dir_all(world.cache().parent().expect("a parent")).expect("a folder");
+                fs::write(world.cache(), "in the way").expect("a file");
+            }
+            let mut client = Client::connect(&world);
+            time(|| client.tool("dispatch", json!({"agent": "infra", "task": "x"})))
+        });
+        row(&format!("first dispatch ever{name}, ms"), measured.collect(), None);
+    }
+}
+
+fn time<T>(body: impl FnOnce() -> T) -> Duration {
+    let begin = Instant::now();
+    let result = body();
+    let elapsed = begin.elapsed();
+    // Ending what was started is not part of the figure.
+    drop(result);
+    elapsed
+}
+
+fn median(mut samples: Vec<Duration>) -> f64 {
+    samples.sort();
+    samples[samples.len() / 2].as_secs_f64() * 1000.0
+}
+
+fn row(name: &str, measured: Vec<Duration>, floor: Option<Vec<Duration>>) {
+    let measured = median(measured);
+    match floor.map(median) {
+        Some(floor) => {
+            let over = format!("{:.3} ({:.2}×)", measured - floor, measured / floor);
+            println!("{name:58} {measured:12.3} {floor:12.3} {over:>16}");
+        }
+        None => println!("{name:58} {measured:12.3}"),
+    }
+}
+
+fn figure(name: &str, value: f64) {
+    println!("{name:58} {value:12.2}");
+}
+
+fn proportional_set_size(pid: u32) -> f64 {
+    let rollup = fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).unwrap_or_default();
+    let line = rollup.lines().find_map(|line| line.strip_prefix("Pss:"));
+    let kib = line.and_then(|line| line.trim().trim_end_matches(" kB").parse::<f64>().ok());
+    kib.map_or(f64::NAN, |kib| kib / 1024.0)
+}
+
+fn child_of(pid: u32) -> Option<u32> {
+    let children = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).ok()?;
+    children.split_whitespace().next()?.parse().ok()
+}
