@@ -11,14 +11,14 @@ use super::words;
 pub(super) struct Fields<'n> {
     path: String,
     at: u32,
-    entries: &'n [(Node, Node)],
-    values: BTreeMap<&'n str, &'n Node>,
-    repeated: Vec<&'n Node>,
+    entries: &'n [(Node<'n>, Node<'n>)],
+    values: BTreeMap<&'n str, &'n Node<'n>>,
+    repeated: Vec<&'n Node<'n>>,
 }
 
 impl<'n> Fields<'n> {
     /// Reads a mapping; `path` is the dotted path of its key. Null is an empty mapping.
-    pub(super) fn new(path: impl Into<String>, node: &'n Node) -> Result<Self, Fault> {
+    pub(super) fn new(path: impl Into<String>, node: &'n Node<'n>) -> Result<Self, Fault> {
         let path = path.into();
         let entries: &[_] = match &node.kind {
             Kind::Null => &[],
@@ -47,7 +47,7 @@ impl<'n> Fields<'n> {
     }
 
     /// The value of a key that is there and not null.
-    pub(super) fn get(&self, key: &str) -> Option<&'n Node> {
+    pub(super) fn get(&self, key: &str) -> Option<&'n Node<'n>> {
         let node = self.values.get(key).copied();
         node.filter(|node| node.kind != Kind::Null)
     }
@@ -56,7 +56,7 @@ impl<'n> Fields<'n> {
     pub(super) fn optional<T>(
         &self,
         key: &str,
-        read: impl FnOnce(&Node) -> Result<T, Invalid>,
+        read: impl FnOnce(&Node<'_>) -> Result<T, Invalid>,
     ) -> Result<Option<T>, Fault> {
         let value = self.get(key).map(read).transpose();
         value.map_err(|invalid| Fault { key: self.path_of(key), invalid })
@@ -66,7 +66,7 @@ impl<'n> Fields<'n> {
     pub(super) fn required<T>(
         &self,
         key: &str,
-        read: impl FnOnce(&Node) -> Result<T, Invalid>,
+        read: impl FnOnce(&Node<'_>) -> Result<T, Invalid>,
     ) -> Result<T, Fault> {
         self.optional(key, read)?.ok_or_else(|| Fault {
             key: self.path_of(key),

@@ -14,19 +14,19 @@ pub(super) struct Invalid {
 }
 
 impl Invalid {
-    pub(super) fn new(at: &Node, message: impl Into<String>) -> Self {
+    pub(super) fn new(at: &Node<'_>, message: impl Into<String>) -> Self {
         Self { at: at.id, message: message.into() }
     }
 
-    fn expected(wanted: &str, node: &Node) -> Self {
+    fn expected(wanted: &str, node: &Node<'_>) -> Self {
         Self::new(node, format!("must be {wanted}, but is {node}"))
     }
 }
 
 /// Text. Numbers and truth values are refused: `1.10` would lose its zero.
-pub(super) fn text(node: &Node) -> Result<String, Invalid> {
+pub(super) fn text(node: &Node<'_>) -> Result<String, Invalid> {
     match &node.kind {
-        Kind::Text(text) => Ok(text.clone()),
+        Kind::Text(text) => Ok(text.clone().into_owned()),
         Kind::Bool(_) | Kind::Integer(_) | Kind::Float(_) => {
             let message = format!("must be text, but is {node}; put it in quotes");
             Err(Invalid::new(node, message))
@@ -36,7 +36,7 @@ pub(super) fn text(node: &Node) -> Result<String, Invalid> {
 }
 
 /// Text with something in it.
-pub(super) fn word(node: &Node) -> Result<String, Invalid> {
+pub(super) fn word(node: &Node<'_>) -> Result<String, Invalid> {
     let word = text(node)?;
     if word.is_empty() {
         return Err(Invalid::new(node, "must not be empty"));
@@ -45,7 +45,7 @@ pub(super) fn word(node: &Node) -> Result<String, Invalid> {
 }
 
 /// A list of words.
-pub(super) fn words(node: &Node) -> Result<Vec<String>, Invalid> {
+pub(super) fn words(node: &Node<'_>) -> Result<Vec<String>, Invalid> {
     match &node.kind {
         Kind::List(items) => items.iter().map(word).collect(),
         _ => Err(Invalid::expected("a list, such as [a, b]", node)),
@@ -53,7 +53,7 @@ pub(super) fn words(node: &Node) -> Result<Vec<String>, Invalid> {
 }
 
 /// A program and its first arguments.
-pub(super) fn command(node: &Node) -> Result<Vec<String>, Invalid> {
+pub(super) fn command(node: &Node<'_>) -> Result<Vec<String>, Invalid> {
     let Kind::List(items) = &node.kind else {
         let wanted = "a list of a program and its arguments, such as [claude]";
         return Err(Invalid::expected(wanted, node));
@@ -67,7 +67,7 @@ pub(super) fn command(node: &Node) -> Result<Vec<String>, Invalid> {
 }
 
 /// A whole number in a range.
-pub(super) fn whole(range: RangeInclusive<u32>) -> impl Fn(&Node) -> Result<u32, Invalid> {
+pub(super) fn whole(range: RangeInclusive<u32>) -> impl Fn(&Node<'_>) -> Result<u32, Invalid> {
     move |node| {
         let number = match &node.kind {
             Kind::Integer(number) => Some(*number),
@@ -106,7 +106,7 @@ fn whole_in_text(text: &str) -> Option<i128> {
 }
 
 /// An amount of money in US dollars.
-pub(super) fn dollars(node: &Node) -> Result<f64, Invalid> {
+pub(super) fn dollars(node: &Node<'_>) -> Result<f64, Invalid> {
     let amount = match &node.kind {
         Kind::Integer(number) => number.to_string().parse().ok(),
         Kind::Float(number) => Some(*number),
@@ -119,12 +119,12 @@ pub(super) fn dollars(node: &Node) -> Result<f64, Invalid> {
 }
 
 /// Anything that can be written as JSON.
-pub(super) fn json(node: &Node) -> Result<serde_json::Value, Invalid> {
+pub(super) fn json(node: &Node<'_>) -> Result<serde_json::Value, Invalid> {
     use serde_json::{Map, Number, Value};
     Ok(match &node.kind {
         Kind::Null => Value::Null,
         Kind::Bool(value) => Value::Bool(*value),
-        Kind::Text(text) => Value::String(text.clone()),
+        Kind::Text(text) => Value::String(text.clone().into_owned()),
         Kind::Integer(number) => Number::from_i128(*number)
             .map(Value::Number)
             .ok_or_else(|| Invalid::new(node, "is a number of more than 64 bits"))?,
@@ -136,7 +136,7 @@ pub(super) fn json(node: &Node) -> Result<serde_json::Value, Invalid> {
             let mut object = Map::new();
             for (key, value) in entries {
                 let name = match &key.kind {
-                    Kind::Text(name) => name.clone(),
+                    Kind::Text(name) => name.clone().into_owned(),
                     Kind::Bool(_) | Kind::Integer(_) | Kind::Float(_) => key.to_string(),
                     _ => return Err(Invalid::expected("text as a key", key)),
                 };

@@ -5,6 +5,7 @@
 //! its visit, and [`locate`] finds the position of a number by reading the text
 //! again and failing at that visit. Only files with something to report pay for it.
 
+use std::borrow::Cow;
 use std::cell::Cell;
 use std::collections::HashSet;
 use std::fmt;
@@ -21,28 +22,28 @@ const MOST_TEXT: usize = 16 * 1024 * 1024;
 
 /// One value of the file.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Node {
+pub(super) struct Node<'t> {
     /// The number of its visit, for [`locate`].
     pub(super) id: u32,
-    pub(super) kind: Kind,
+    pub(super) kind: Kind<'t>,
 }
 
 /// What a value is.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) enum Kind {
+pub(super) enum Kind<'t> {
     Null,
     Bool(bool),
     Integer(i128),
     Float(f64),
-    Text(String),
-    List(Vec<Node>),
+    Text(Cow<'t, str>),
+    List(Vec<Node<'t>>),
     /// Entries as written, repeated keys included.
-    Mapping(Vec<(Node, Node)>),
+    Mapping(Entries<'t>),
     /// A value with a tag of the file's own (`!name`), which nothing here reads.
     Tagged(String),
 }
 
-impl Node {
+impl Node<'_> {
     /// No value, as it stands nowhere.
     pub(super) fn null() -> Self {
         Self { id: 0, kind: Kind::Null }
@@ -69,7 +70,7 @@ impl Node {
 }
 
 /// The value in the words of an error message.
-impl fmt::Display for Node {
+impl fmt::Display for Node<'_> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.kind {
             Kind::Null => formatter.write_str("empty"),
@@ -109,7 +110,7 @@ impl Position {
 }
 
 /// Reads the whole text.
-pub(super) fn parse(text: &str) -> Result<Node, serde_yaml::Error> {
+pub(super) fn parse(text: &str) -> Result<Node<'_>, serde_yaml::Error> {
     walk(text, None)
 }
 
@@ -118,7 +119,7 @@ pub(super) fn locate(text: &str, id: u32) -> Option<Position> {
     Position::of(&walk(text, Some(id)).err()?)
 }
 
-fn walk(text: &str, stop_at: Option<u32>) -> Result<Node, serde_yaml::Error> {
+fn walk(text: &str, stop_at: Option<u32>) -> Result<Node<'_>, serde_yaml::Error> {
     let walk = Walk { values: Cell::new(0), text: Cell::new(0), stop_at };
     Visit(&walk).deserialize(serde_yaml::Deserializer::from_str(text))
 }
@@ -146,9 +147,21 @@ impl Walk {
         Ok(id)
     }
 
-    fn leaf<E: de::Error>(&self, kind: Kind) -> Result<Node, E> {
+    fn leaf<'t, E: de::Error>(&self, kind: Kind<'t>) -> Result<Node<'t>, E> {
         let id = self.number()?;
         Ok(Node { id, kind })
+    }
+
+    fn text<'t, E: de::Error>(&self, text: Cow<'t, str>) -> Result<Node<'t>, E> {
+        let total = self.text.get().saturating_add(text.len());
+        if total > MOST_TEXT {
+            return Err(E::custom(format_args!(
+                "more than {} MiB of text once aliases are written out",
+                MOST_TEXT / 1024 / 1024
+            )));
+        }
+        self.text.set(total);
+        self.leaf(Kind::Text(text))
     }
 }
 
@@ -157,66 +170,62 @@ impl Walk {
 struct Visit<'w>(&'w Walk);
 
 impl<'de> DeserializeSeed<'de> for Visit<'_> {
-    type Value = Node;
+    type Value = Node<'de>;
 
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Node, D::Error> {
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Node<'de>, D::Error> {
         deserializer.deserialize_any(self)
     }
 }
 
 impl<'de> Visitor<'de> for Visit<'_> {
-    type Value = Node;
+    type Value = Node<'de>;
 
     fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str("a value")
     }
 
-    fn visit_unit<E: de::Error>(self) -> Result<Node, E> {
+    fn visit_unit<E: de::Error>(self) -> Result<Node<'de>, E> {
         self.0.leaf(Kind::Null)
     }
 
-    fn visit_none<E: de::Error>(self) -> Result<Node, E> {
+    fn visit_none<E: de::Error>(self) -> Result<Node<'de>, E> {
         self.0.leaf(Kind::Null)
     }
 
-    fn visit_bool<E: de::Error>(self, value: bool) -> Result<Node, E> {
+    fn visit_bool<E: de::Error>(self, value: bool) -> Result<Node<'de>, E> {
         self.0.leaf(Kind::Bool(value))
     }
 
-    fn visit_u64<E: de::Error>(self, value: u64) -> Result<Node, E> {
+    fn visit_u64<E: de::Error>(self, value: u64) -> Result<Node<'de>, E> {
         self.0.leaf(Kind::Integer(value.into()))
     }
 
-    fn visit_i64<E: de::Error>(self, value: i64) -> Result<Node, E> {
+    fn visit_i64<E: de::Error>(self, value: i64) -> Result<Node<'de>, E> {
         self.0.leaf(Kind::Integer(value.into()))
     }
 
-    fn visit_i128<E: de::Error>(self, value: i128) -> Result<Node, E> {
+    fn visit_i128<E: de::Error>(self, value: i128) -> Result<Node<'de>, E> {
         self.0.leaf(Kind::Integer(value))
     }
 
-    fn visit_u128<E: de::Error>(self, value: u128) -> Result<Node, E> {
+    fn visit_u128<E: de::Error>(self, value: u128) -> Result<Node<'de>, E> {
         // Beyond every bound there is: that it is too large is all that matters.
         self.0.leaf(Kind::Integer(i128::try_from(value).unwrap_or(i128::MAX)))
     }
 
-    fn visit_f64<E: de::Error>(self, value: f64) -> Result<Node, E> {
+    fn visit_f64<E: de::Error>(self, value: f64) -> Result<Node<'de>, E> {
         self.0.leaf(Kind::Float(value))
     }
 
-    fn visit_str<E: de::Error>(self, value: &str) -> Result<Node, E> {
-        let total = self.0.text.get().saturating_add(value.len());
-        if total > MOST_TEXT {
-            return Err(E::custom(format_args!(
-                "more than {} MiB of text once aliases are written out",
-                MOST_TEXT / 1024 / 1024
-            )));
-        }
-        self.0.text.set(total);
-        self.0.leaf(Kind::Text(value.to_owned()))
+    fn visit_borrowed_str<E: de::Error>(self, value: &'de str) -> Result<Node<'de>, E> {
+        self.0.text(Cow::Borrowed(value))
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, mut sequence: A) -> Result<Node, A::Error> {
+    fn visit_str<E: de::Error>(self, value: &str) -> Result<Node<'de>, E> {
+        self.0.text(Cow::Owned(value.to_owned()))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut sequence: A) -> Result<Node<'de>, A::Error> {
         let id = self.0.number()?;
         let mut items = Vec::new();
         while let Some(item) = sequence.next_element_seed(self)? {
@@ -226,7 +235,7 @@ impl<'de> Visitor<'de> for Visit<'_> {
         Ok(Node { id, kind })
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut mapping: A) -> Result<Node, A::Error> {
+    fn visit_map<A: MapAccess<'de>>(self, mut mapping: A) -> Result<Node<'de>, A::Error> {
         let id = self.0.number()?;
         let mut entries = Vec::new();
         let mut merged = Vec::new();
@@ -244,7 +253,7 @@ impl<'de> Visitor<'de> for Visit<'_> {
         Ok(Node { id, kind })
     }
 
-    fn visit_enum<A: EnumAccess<'de>>(self, tagged: A) -> Result<Node, A::Error> {
+    fn visit_enum<A: EnumAccess<'de>>(self, tagged: A) -> Result<Node<'de>, A::Error> {
         let id = self.0.number()?;
         let (tag, content) = tagged.variant::<String>()?;
         content.newtype_variant_seed(self)?;
@@ -254,10 +263,10 @@ impl<'de> Visitor<'de> for Visit<'_> {
 }
 
 /// The entries of a mapping.
-type Entries = Vec<(Node, Node)>;
+type Entries<'t> = Vec<(Node<'t>, Node<'t>)>;
 
 /// The entries that `<<: *anchor` or `<<: [*one, *two]` brings in; any other value comes back.
-fn merge_sources(key: &Node, value: Node) -> Result<Entries, Node> {
+fn merge_sources<'t>(key: &Node<'_>, value: Node<'t>) -> Result<Entries<'t>, Node<'t>> {
     if key.as_text() != Some("<<") {
         return Err(value);
     }
@@ -275,7 +284,7 @@ fn merge_sources(key: &Node, value: Node) -> Result<Entries, Node> {
 }
 
 /// Adds what a mapping does not say itself; of several sources the first one counts.
-fn merge(entries: &mut Entries, merged: Entries) {
+fn merge<'t>(entries: &mut Entries<'t>, merged: Entries<'t>) {
     let own = entries.iter().filter_map(|(key, _)| key.as_text());
     let mut known: HashSet<String> = own.map(str::to_owned).collect();
     for (key, value) in merged {

@@ -9,7 +9,7 @@ use super::node;
 
 /// How much text is read again, in bytes, to find the lines of problems. A file
 /// with very many problems names its first ones with a line and the rest without.
-const SEARCHED_TEXT: usize = 16 * 1024 * 1024;
+const SEARCHED_TEXT: usize = 4 * 1024 * 1024;
 
 /// One mistake in the config file, and what it means.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -110,10 +110,12 @@ impl<'t> Report<'t> {
         at: u32,
         message: impl Into<String>,
     ) -> Problem {
-        let position = self.searchable.checked_sub(self.text.len()).and_then(|rest| {
-            self.searchable = rest;
+        let position = if self.searchable > 0 {
+            self.searchable = self.searchable.saturating_sub(self.text.len());
             node::locate(self.text, at)
-        });
+        } else {
+            None
+        };
         let problem = Problem {
             kind,
             file: self.file.to_owned(),

@@ -194,6 +194,7 @@ fn facts_of(reply: &Reply) -> prompt::Reply {
         error_type: reply.error_type.map(|word| word.to_string()),
         error: reply.error.clone(),
         outcome: None,
+        parsed: None,
         cost_usd: reply.cost_usd,
         duration_ms: reply.duration_ms,
         turns: reply.num_turns,

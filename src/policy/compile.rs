@@ -27,6 +27,8 @@ const COMPILE_CPU_SECONDS: u64 = 60;
 const COMPILE_ADDRESS_SPACE: u64 = 4 << 30;
 /// How long one server waits for another that compiles the same component.
 const WAIT_FOR_OTHER: Duration = Duration::from_secs(90);
+/// How long a compiled file is kept.
+const KEPT: Duration = Duration::from_secs(90 * 24 * 60 * 60);
 
 /// Where compiled components come from and go to.
 #[derive(Debug)]
@@ -74,15 +76,20 @@ impl Compiler {
         compiled: &Path,
     ) -> Result<Component, ToDisk> {
         DirBuilder::new().recursive(true).mode(0o700).create(&self.folder)?;
-        let lock = private_file(&self.folder.join(format!("{name}.lock")))?;
-        wait_for(&lock)?;
-        // Another server may have been at it while this one waited.
-        if let Some(component) = read_compiled(engine, compiled) {
-            return Ok(component);
-        }
-        // The lock makes this name ours; what a killed server left is overwritten.
         let partial = self.folder.join(format!("{name}.partial"));
-        let file = private_file(&partial)?;
+        let file = loop {
+            let file = private_file(&partial)?;
+            wait_for(&file)?;
+            // Another server may have been at it while this one waited.
+            if let Some(component) = read_compiled(engine, compiled) {
+                return Ok(component);
+            }
+            // What was locked may by now have another name, or none.
+            if is_at(&file, &partial) {
+                break file;
+            }
+        };
+        // What a killed server left in it is overwritten.
         file.set_len(0)?;
         let result = self.run_child(bytes, file.try_clone()?.into()).and_then(|_| {
             file.sync_all()?;
@@ -91,10 +98,21 @@ impl Compiler {
                 ToDisk::Folder(io::Error::other("the compiled file cannot be read back"))
             })
         });
-        if result.is_err() {
-            let _ = std::fs::remove_file(&partial);
+        match &result {
+            Ok(_) => self.remove_old(),
+            Err(_) => drop(std::fs::remove_file(&partial)),
         }
         result
+    }
+
+    /// Removes what was compiled long ago; what is still in use is compiled again.
+    fn remove_old(&self) {
+        for entry in self.folder.read_dir().into_iter().flatten().flatten() {
+            let age = entry.metadata().and_then(|data| data.modified()).map(|time| time.elapsed());
+            if matches!(age, Ok(Ok(age)) if age > KEPT) {
+                let _ = std::fs::remove_file(entry.path());
+            }
+        }
     }
 
     fn compile_to_memory(&self, engine: &Engine, bytes: &[u8]) -> Result<Component, Failure> {
@@ -180,12 +198,20 @@ fn private_file(path: &Path) -> io::Result<File> {
     OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(path)
 }
 
+fn is_at(file: &File, path: &Path) -> bool {
+    let identity = |data: std::fs::Metadata| (data.dev(), data.ino());
+    match (file.metadata(), path.metadata()) {
+        (Ok(locked), Ok(named)) => identity(locked) == identity(named),
+        _ => false,
+    }
+}
+
 /// Takes the lock, or goes on without it when its holder seems stuck: compiling
 /// twice is only slow. Sleeping is fine on a policy thread.
-fn wait_for(lock: &File) -> io::Result<()> {
+fn wait_for(file: &File) -> io::Result<()> {
     let give_up = Instant::now() + WAIT_FOR_OTHER;
     loop {
-        match lock.try_lock() {
+        match file.try_lock() {
             Ok(()) => return Ok(()),
             Err(TryLockError::WouldBlock) if Instant::now() < give_up => {
                 std::thread::sleep(Duration::from_millis(10));

@@ -19,6 +19,7 @@ use rmcp::model::{
 };
 use rmcp::service::RequestContext;
 use rmcp::{ErrorData, RoleServer, ServerHandler, ServiceExt};
+use tokio_util::sync::CancellationToken;
 
 use crate::dispatch::{Dispatcher, Request};
 use arguments::Arguments;
@@ -36,12 +37,25 @@ pub struct ServeError(String);
 pub async fn serve(dispatcher: Arc<Dispatcher>) -> Result<(), ServeError> {
     use rmcp::service::ServerInitializeError::ConnectionClosed;
 
-    let session = match (Server { dispatcher }).serve(stdio::transport()).await {
+    let closed = CancellationToken::new();
+    let server = Server { dispatcher: Arc::clone(&dispatcher) };
+    let session = match server.serve(stdio::transport(closed.clone())).await {
         Ok(session) => session,
         Err(ConnectionClosed(_)) => return Ok(()),
         Err(error) => return Err(ServeError(error.to_string())),
     };
-    session.waiting().await.map(drop).map_err(|error| ServeError(error.to_string()))
+    let waiting = session.waiting();
+    tokio::pin!(waiting);
+    let ended = tokio::select! {
+        ended = &mut waiting => ended,
+        () = closed.cancelled() => {
+            // rmcp gives handlers five more seconds; nobody is there to read a
+            // reply that takes longer than ending its run does.
+            dispatcher.end().await;
+            waiting.await
+        }
+    };
+    ended.map(drop).map_err(|error| ServeError(error.to_string()))
 }
 
 struct Server {

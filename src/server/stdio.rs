@@ -16,14 +16,18 @@ use rmcp::service::{RoleServer, RxJsonRpcMessage, TxJsonRpcMessage};
 use rmcp::transport::Transport;
 use rmcp::transport::async_rw::AsyncRwTransport;
 use tokio::io::{AsyncRead, AsyncWrite};
+use tokio_util::sync::CancellationToken;
 
 type Reader = Box<dyn AsyncRead + Send + Unpin>;
 type Writer = Box<dyn AsyncWrite + Send + Unpin>;
 
-/// The transport over this process's standard input and output.
-pub(super) fn transport() -> FromFirstRequest<AsyncRwTransport<RoleServer, Reader, Writer>> {
+/// The transport over this process's standard input and output. `closed` is
+/// cancelled when the client has closed its end.
+pub(super) fn transport(
+    closed: CancellationToken,
+) -> FromFirstRequest<AsyncRwTransport<RoleServer, Reader, Writer>> {
     let (reader, writer) = streams();
-    FromFirstRequest { inner: AsyncRwTransport::new(reader, writer), started: false }
+    FromFirstRequest { inner: AsyncRwTransport::new(reader, writer), started: false, closed }
 }
 
 fn streams() -> (Reader, Writer) {
@@ -50,6 +54,7 @@ fn socket(stream: &impl AsFd) -> io::Result<tokio::net::UnixStream> {
 pub(super) struct FromFirstRequest<T> {
     inner: T,
     started: bool,
+    closed: CancellationToken,
 }
 
 impl<T: Transport<RoleServer>> Transport<RoleServer> for FromFirstRequest<T> {
@@ -64,7 +69,10 @@ impl<T: Transport<RoleServer>> Transport<RoleServer> for FromFirstRequest<T> {
 
     async fn receive(&mut self) -> Option<RxJsonRpcMessage<RoleServer>> {
         loop {
-            let message = self.inner.receive().await?;
+            let Some(message) = self.inner.receive().await else {
+                self.closed.cancel();
+                return None;
+            };
             self.started |= matches!(message, JsonRpcMessage::Request(_));
             if self.started {
                 return Some(message);

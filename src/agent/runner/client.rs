@@ -209,12 +209,17 @@ async fn route(mut socket: OwnedReadHalf, routes: &Routes) -> io::Result<()> {
     }
 }
 
+/// How long a process that was just spawned may take to become the job's program.
+const EXEC_PATIENCE: Duration = Duration::from_millis(50);
+
 /// Ends what a lost runner leaves behind, as far as it can be traced by its mark.
 fn bury(mut process: Child, runs: Vec<String>) {
     // Its socket is closed, so it can be of no more use, even where it still runs.
     // Already dead is no error.
     let _ = process.kill();
     let _ = process.wait();
+    // It may have died while spawning, and a process bears no mark before its exec.
+    thread::sleep(EXEC_PATIENCE);
     let deadline = Instant::now() + tree::ORPHAN_GRACE;
     let endings: Vec<_> = runs
         .into_iter()

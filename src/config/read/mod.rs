@@ -119,7 +119,7 @@ fn is_forbidden(character: char) -> bool {
 /// Reads a mapping of names to entries. One that is wrong is disabled and harms no other.
 fn entries<T>(
     section: &str,
-    node: &Node,
+    node: &Node<'_>,
     disables: ProblemKind,
     report: &mut Report<'_>,
     mut read: impl FnMut(&Fields<'_>, &str, &mut Report<'_>) -> Result<T, Fault>,
@@ -138,7 +138,7 @@ fn entries<T>(
     let mut named = Named::default();
     for (key, value) in written {
         let name = match &key.kind {
-            Kind::Text(name) => name.clone(),
+            Kind::Text(name) => name.clone().into_owned(),
             _ => key.to_string(),
         };
         if named.insert(name.clone(), (key, value)).is_some() {
@@ -160,7 +160,7 @@ fn entries<T>(
 }
 
 /// Names go into command lines, prompts and messages: they are plain words.
-fn check_name(key: &Node, path: &str) -> Result<(), Fault> {
+fn check_name(key: &Node<'_>, path: &str) -> Result<(), Fault> {
     let message = match &key.kind {
         Kind::Text(name) if is_name(name) => return Ok(()),
         Kind::Text(_) => {
@@ -194,14 +194,14 @@ impl Anchor {
     }
 
     /// Reads an absolute path: relative ones begin at the config file's folder.
-    fn path(&self, node: &Node) -> Result<PathBuf, Invalid> {
+    fn path(&self, node: &Node<'_>) -> Result<PathBuf, Invalid> {
         let written = lax::word(node)?;
         let path = self.expand(&written, node)?;
         Ok(paths::tidy(&self.folder.join(path)))
     }
 
     /// Reads a command; its program may lie in the home folder.
-    fn command(&self, node: &Node) -> Result<Vec<String>, Invalid> {
+    fn command(&self, node: &Node<'_>) -> Result<Vec<String>, Invalid> {
         let mut command = lax::command(node)?;
         if let Some(program) = command.first_mut()
             && program.starts_with('~')
@@ -212,7 +212,7 @@ impl Anchor {
         Ok(command)
     }
 
-    fn expand(&self, written: &str, node: &Node) -> Result<PathBuf, Invalid> {
+    fn expand(&self, written: &str, node: &Node<'_>) -> Result<PathBuf, Invalid> {
         if written.contains('\0') {
             return Err(Invalid::new(node, "holds a NUL character, which no path can"));
         }

@@ -34,7 +34,7 @@ pub(super) fn read(
     })
 }
 
-fn on_error(node: &Node) -> Result<OnError, Invalid> {
+fn on_error(node: &Node<'_>) -> Result<OnError, Invalid> {
     match node.as_text() {
         Some("fail") => Ok(OnError::Fail),
         Some("fallback") => Ok(OnError::Fallback),

@@ -31,7 +31,7 @@ const LATER: &[&str] = &["cache", "job_retention_days", "dispatch_protocol", "us
 const POLICIES: &[&str] = &["prompt", "describe", "aggregate", "dialogue"];
 
 /// Reads the settings; whatever is wrong goes into the report.
-pub(super) fn read(node: &Node, anchor: &Anchor, report: &mut Report<'_>) -> Settings {
+pub(super) fn read(node: &Node<'_>, anchor: &Anchor, report: &mut Report<'_>) -> Settings {
     let fields = match Fields::new("settings", node) {
         Ok(fields) => fields,
         Err(fault) => {
@@ -139,7 +139,7 @@ impl Lenient<'_, '_, '_, '_> {
     fn or<T: Debug>(
         &mut self,
         key: &str,
-        read: impl FnOnce(&Node) -> Result<T, Invalid>,
+        read: impl FnOnce(&Node<'_>) -> Result<T, Invalid>,
         default: T,
     ) -> T {
         match self.fields.optional(key, read) {
@@ -155,7 +155,7 @@ impl Lenient<'_, '_, '_, '_> {
     fn optional<T>(
         &mut self,
         key: &str,
-        read: impl FnOnce(&Node) -> Result<T, Invalid>,
+        read: impl FnOnce(&Node<'_>) -> Result<T, Invalid>,
     ) -> Option<T> {
         self.fields.optional(key, read).unwrap_or_else(|fault| {
             default_applies(self.report, fault, "it is as if the key were not there");
@@ -164,7 +164,11 @@ impl Lenient<'_, '_, '_, '_> {
     }
 
     /// A limit on money, depth or concurrency: without it nothing is dispatched.
-    fn limit<T>(&mut self, key: &str, read: impl FnOnce(&Node) -> Result<T, Invalid>) -> Option<T> {
+    fn limit<T>(
+        &mut self,
+        key: &str,
+        read: impl FnOnce(&Node<'_>) -> Result<T, Invalid>,
+    ) -> Option<T> {
         self.fields.optional(key, read).unwrap_or_else(|fault| {
             self.report.fault(ProblemKind::StopsDispatching, fault);
             None
