@@ -4,6 +4,8 @@
 //! `cargo bench` prints them. They are medians; on a noisy machine look at the
 //! ratios, not at the milliseconds.
 
+#![expect(clippy::print_stdout, reason = "a bench prints its figures")]
+
 #[expect(dead_code, reason = "shared with the tests, which use all of it")]
 #[path = "../tests/support/mod.rs"]
 mod support;

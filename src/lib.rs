@@ -9,11 +9,12 @@
 //! - [`dispatch`]: the core, from a request to its reply through one pipeline
 //! - [`policy`]: the WASM host for every matter of taste (see `wit/`)
 //! - [`agent`]: the child process: command line, runner, event stream, ending
-//! - [`config`]: `agents.yaml`
+//! - [`config`]: what `agents.yaml` says
 
 pub mod agent;
 pub mod cli;
 pub mod config;
 pub mod dispatch;
+mod file_stamp;
 pub mod policy;
 pub mod server;

@@ -94,7 +94,10 @@ fn what_is_not_there_is_not_found() {
     world.config(&world.agents_yaml(&["infra"]).replace(&program, "no-such-program-anywhere"));
     let reply = world.run(&["dispatch", "infra", "x", "--json"]).json();
     assert_eq!(reply["error_type"], "not_found", "{reply}");
-    assert!(reply["error"].as_str().expect("error").contains("no-such-program-anywhere"), "{reply}");
+    assert!(
+        reply["error"].as_str().expect("error").contains("no-such-program-anywhere"),
+        "{reply}"
+    );
 }
 
 #[test]

@@ -34,7 +34,10 @@ fn one_bad_entry_disables_that_agent_only() {
     world.config(&yaml.replace("settings:", "  broken:\n    directory: [1, 2]\nsettings:"));
     let listed = world.run(&["list", "--json"]).json();
     let error = listed[1]["error"].as_str().expect("error");
-    assert!(error.contains("agents.yaml:5:") && error.contains("agents.broken.directory"), "{error}");
+    assert!(
+        error.contains("agents.yaml:5:") && error.contains("agents.broken.directory"),
+        "{error}"
+    );
     assert_eq!(world.run(&["dispatch", "infra", "x"]).stdout, "hello\n");
     let refused = world.run(&["dispatch", "broken", "x"]);
     assert_eq!(refused.code, Some(1));
@@ -43,7 +46,9 @@ fn one_bad_entry_disables_that_agent_only() {
 
 #[test]
 fn a_bad_limit_on_money_depth_or_concurrency_stops_dispatching() {
-    for setting in ["max_dispatch_depth: many", "max_concurrency: 0", "default_max_budget_usd: .nan"] {
+    for setting in
+        ["max_dispatch_depth: many", "max_concurrency: 0", "default_max_budget_usd: .nan"]
+    {
         let world = World::with_agent("record\nanswer hello");
         world.config(&format!("{}  {setting}\n", world.agents_yaml(&["infra"])));
         let ran = world.run(&["dispatch", "infra", "x"]);
@@ -75,7 +80,8 @@ fn settings_reach_the_command_line() {
     world.config(&yaml);
     assert_eq!(world.run(&["dispatch", "infra", "x"]).code, Some(0));
     let arguments = world.recorded("infra", "arguments");
-    let session = arguments.lines().find(|line| line.starts_with("--session-id=")).expect("a session");
+    let session =
+        arguments.lines().find(|line| line.starts_with("--session-id=")).expect("a session");
     let expected = format!(
         "-p\n--output-format\nstream-json\n--verbose\n{session}\n--max-budget-usd=2.0\n\
          --model=opus\n--permission-mode=plan\n--allowedTools=Read,Grep"
@@ -87,7 +93,9 @@ fn settings_reach_the_command_line() {
 fn a_byte_order_mark_and_the_python_tools_other_keys_are_fine() {
     let world = World::with_agent("answer hello");
     let yaml = world.agents_yaml(&["infra"]);
-    world.config(&format!("\u{feff}{yaml}  usage_log: false\n  cache: {{ttl: 60}}\ngroups: {{ops: {{members: []}}}}\n"));
+    world.config(&format!(
+        "\u{feff}{yaml}  usage_log: false\n  cache: {{ttl: 60}}\ngroups: {{ops: {{members: []}}}}\n"
+    ));
     assert_eq!(world.run(&["dispatch", "infra", "x"]).stdout, "hello\n");
     let listed = world.run(&["list"]);
     for key in ["settings.usage_log", "settings.cache", "groups"] {

@@ -78,6 +78,7 @@ fn reply(text: &str) -> Reply {
         error_type: None,
         error: None,
         outcome: None,
+        parsed: None,
         cost_usd: None,
         duration_ms: None,
         turns: None,

@@ -117,10 +117,7 @@ fn what_cannot_be_served_is_an_error_in_the_answer() {
     let mut client = Client::connect(&world);
     let unknown = client.call("dispatch", json!({"agent": "nobody", "task": "look"}));
     assert_eq!(unknown["isError"], false);
-    assert_eq!(
-        unknown["structuredContent"]["error"],
-        "Unknown agent: 'nobody'. Available: infra"
-    );
+    assert_eq!(unknown["structuredContent"]["error"], "Unknown agent: 'nobody'. Available: infra");
     for (arguments, part) in [
         (json!({"agent": "infra"}), "'task' is missing"),
         (json!({"task": "look"}), "'agent' is missing"),

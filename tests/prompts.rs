@@ -73,6 +73,7 @@ fn interpret_reply(
         error_type: None,
         error: None,
         outcome: None,
+        parsed: None,
         cost_usd: None,
         duration_ms: None,
         turns: None,

@@ -209,11 +209,11 @@ fn not_started(error: &StartError) -> Failure {
     let message = error.to_string();
     match error {
         StartError::Directory { .. } => Failure::new(ErrorType::NotFound, message)
-            .hint("correct `directory` of this agent in agents.yaml"),
+            .hint("Correct `directory` of this agent in agents.yaml."),
         StartError::ProgramMissing { .. } => Failure::new(ErrorType::NotFound, message)
-            .hint("install it, or name the program to run with `command` in agents.yaml"),
+            .hint("Install it, or name the program to run with `command` in agents.yaml."),
         StartError::ProgramDenied { .. } => Failure::new(ErrorType::Permission, message)
-            .hint("make it executable, or name another program with `command` in agents.yaml"),
+            .hint("Make it executable, or name another program with `command` in agents.yaml."),
         StartError::Other { .. } => Failure::new(ErrorType::CliError, message),
     }
 }

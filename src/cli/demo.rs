@@ -29,7 +29,7 @@ pub(super) async fn run() -> anyhow::Result<ExitCode> {
     let config = config(folder.path())?;
     fs::write(&config_file, &config)?;
     let paths = Paths::new(config_file, folder.path().join("cache"));
-    let dispatcher = Arc::new(Dispatcher::new(&paths, super::executable()?, Lineage::default()));
+    let dispatcher = Arc::new(Dispatcher::new(&paths, &super::executable()?, Lineage::default()));
 
     print(&format!("{BOLD}agent-dispatch demo{BOLD:#}: one project asks another.\n"));
     print("Two agents share the sample project 'infra'. They differ in one thing only, the policy");

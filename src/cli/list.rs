@@ -32,15 +32,18 @@ pub(super) async fn run(dispatcher: &Dispatcher, json: bool) -> anyhow::Result<E
 
 fn line(agent: &AgentEntry, width: usize) -> String {
     let AgentEntry { name, directory, description, .. } = agent;
-    let state = match (agent.healthy, &agent.error) {
-        (Health::Healthy, None) => format!("{GOOD}ok{GOOD:#}"),
-        (_, Some(error)) => format!("{BAD}{error}{BAD:#}"),
-        (_, None) => format!("{BAD}not usable{BAD:#}"),
+    // What is wrong with an entry stands among the problems below.
+    let state = match agent.healthy {
+        Health::Healthy => format!("{GOOD}ok{GOOD:#}"),
+        Health::Missing if directory.is_empty() => format!("{BAD}disabled{BAD:#}"),
+        Health::Missing => format!("{BAD}missing{BAD:#}"),
+        Health::Unreadable => format!("{BAD}unreadable{BAD:#}"),
     };
-    let policy = agent.prompt_policy.as_ref().map(|name| format!("  prompt: {name}")).unwrap_or_default();
-    let mut line = format!("{BOLD}{name:width$}{BOLD:#}  {state}  {FAINT}{directory}{policy}{FAINT:#}");
-    if !description.is_empty() {
-        line.push_str(&format!("\n{:width$}  {description}", ""));
-    }
-    line
+    let policy =
+        agent.prompt_policy.as_ref().map(|name| format!("  prompt: {name}")).unwrap_or_default();
+    let below = match description.as_str() {
+        "" => String::new(),
+        description => format!("\n{:width$}  {description}", ""),
+    };
+    format!("{BOLD}{name:width$}{BOLD:#}  {state}  {FAINT}{directory}{policy}{FAINT:#}{below}")
 }

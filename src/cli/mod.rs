@@ -69,13 +69,13 @@ struct DispatchArgs {
     /// What the agent should do
     task: String,
     /// Material to work with: error messages, code, logs
-    #[arg(long, default_value = "")]
+    #[arg(long, default_value = "", hide_default_value = true)]
     context: String,
     /// Who is asking
-    #[arg(long, default_value = "")]
+    #[arg(long, default_value = "", hide_default_value = true)]
     caller: String,
     /// What the answer is for
-    #[arg(long, default_value = "")]
+    #[arg(long, default_value = "", hide_default_value = true)]
     goal: String,
     /// Print the whole reply as JSON
     #[arg(long)]
@@ -98,7 +98,12 @@ pub fn main() -> ExitCode {
 }
 
 fn run(command: Command) -> anyhow::Result<ExitCode> {
-    terminal::log_to_stderr();
+    // Nobody sees a server work: its log says more by default.
+    let level = match command {
+        Command::Serve => tracing::Level::INFO,
+        _ => tracing::Level::WARN,
+    };
+    terminal::log_to_stderr(level);
     match command {
         // These three are processes of their own and never meet a runtime.
         Command::Runner => return Ok(crate::agent::runner_main().map(|()| ExitCode::SUCCESS)?),
@@ -136,7 +141,7 @@ fn compile_policy() -> ExitCode {
 
 fn dispatcher() -> anyhow::Result<Arc<Dispatcher>> {
     let paths = Paths::from_environment()?;
-    Ok(Arc::new(Dispatcher::new(&paths, executable()?, Lineage::from_environment())))
+    Ok(Arc::new(Dispatcher::new(&paths, &executable()?, Lineage::from_environment())))
 }
 
 /// This binary, to be started again as runner or compiler.

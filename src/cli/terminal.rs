@@ -48,14 +48,13 @@ pub(super) fn print_text(text: &str) -> io::Result<()> {
     output.flush()
 }
 
-/// Sends the log to standard error: warnings, or what `AGENT_DISPATCH_LOG` says.
-pub(super) fn log_to_stderr() {
+/// Sends the log to standard error: what `AGENT_DISPATCH_LOG` says, else our own
+/// lines of this level and up.
+pub(super) fn log_to_stderr(level: tracing::Level) {
     let wanted = std::env::var(LOG_VARIABLE).ok();
     let filter = wanted.as_deref().and_then(|wanted| wanted.parse::<Targets>().ok());
     let filter = filter.unwrap_or_else(|| {
-        Targets::new()
-            .with_default(tracing::Level::ERROR)
-            .with_target("agent_dispatch", tracing::Level::WARN)
+        Targets::new().with_default(tracing::Level::ERROR).with_target("agent_dispatch", level)
     });
     let lines = tracing_subscriber::fmt::layer().with_writer(io::stderr).with_ansi(false);
     tracing_subscriber::registry().with(lines).with(filter).init();

@@ -1,36 +1,31 @@
 //! Reading the file on every call, and parsing it only when it changed.
 
-use std::fs::{File, FileType, Metadata};
+use std::fs::{File, FileType};
 use std::io::{ErrorKind, Read};
-use std::os::unix::fs::{FileTypeExt, MetadataExt};
+use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, SystemTime};
 
 use super::error::LoadError;
 use super::model::Config;
 use super::node::Position;
 use super::{paths, read};
+use crate::file_stamp::FileStamp;
 
 /// The largest config file, in bytes.
 const LARGEST_FILE: u64 = 8 * 1024 * 1024;
-
-/// How old a change must be before the file's times vouch for its content. Two
-/// changes within one tick of a file system's clock leave the same times.
-const SETTLED: Duration = Duration::from_secs(2);
 
 /// Gives the config of one file as it is now. Shared by all callers.
 #[derive(Debug)]
 pub struct Loader {
     file: PathBuf,
-    settles_after: Duration,
     latest: Mutex<Option<Loaded>>,
 }
 
 /// What was read last.
 #[derive(Debug)]
 struct Loaded {
-    stamp: Stamp,
+    stamp: FileStamp,
     bytes: Vec<u8>,
     config: Arc<Config>,
 }
@@ -38,11 +33,7 @@ struct Loaded {
 impl Loader {
     /// A loader for this file, which need not exist.
     pub fn new(file: impl Into<PathBuf>) -> Self {
-        Self {
-            file: paths::absolute(file.into()),
-            settles_after: SETTLED,
-            latest: Mutex::new(None),
-        }
+        Self { file: paths::absolute(file.into()), latest: Mutex::new(None) }
     }
 
     /// The config file.
@@ -63,8 +54,7 @@ impl Loader {
             Err(error) => return Err(self.unreadable(error)),
         };
         if let Some(loaded) = &*latest
-            && loaded.stamp == Stamp::of(&metadata)
-            && loaded.stamp.is_older_than(self.settles_after)
+            && loaded.stamp.vouches_for(&metadata)
         {
             return Ok(Arc::clone(&loaded.config));
         }
@@ -81,7 +71,7 @@ impl Loader {
 
     /// The content, and the stamp of the opened file from before it was read, so that a
     /// change meanwhile is seen the next time.
-    fn read(&self) -> Result<(Stamp, Vec<u8>), LoadError> {
+    fn read(&self) -> Result<(FileStamp, Vec<u8>), LoadError> {
         let file = File::open(&self.file).map_err(|error| self.unreadable(error))?;
         let metadata = file.metadata().map_err(|error| self.unreadable(error))?;
         let mut bytes = Vec::new();
@@ -95,7 +85,7 @@ impl Loader {
             );
             return Err(self.invalid(None, message));
         }
-        Ok((Stamp::of(&metadata), bytes))
+        Ok((FileStamp::of(&metadata), bytes))
     }
 
     fn parse(&self, bytes: &[u8]) -> Result<Config, LoadError> {
@@ -136,56 +126,5 @@ impl Loader {
             column: position.map(|position| position.column),
             message,
         }
-    }
-}
-
-/// What changes when a file changes.
-#[derive(Debug, PartialEq, Eq)]
-struct Stamp {
-    device: u64,
-    inode: u64,
-    size: u64,
-    modified: (i64, i64),
-    changed: (i64, i64),
-}
-
-impl Stamp {
-    fn of(metadata: &Metadata) -> Self {
-        Self {
-            device: metadata.dev(),
-            inode: metadata.ino(),
-            size: metadata.size(),
-            modified: (metadata.mtime(), metadata.mtime_nsec()),
-            changed: (metadata.ctime(), metadata.ctime_nsec()),
-        }
-    }
-
-    /// Was the last change at least so long ago? One in the future never is.
-    fn is_older_than(&self, least: Duration) -> bool {
-        let seconds = u64::try_from(self.changed.0).unwrap_or_default();
-        let changed = SystemTime::UNIX_EPOCH + Duration::from_secs(seconds);
-        changed.elapsed().is_ok_and(|age| age >= least)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_file_that_has_settled_is_not_read_again() {
-        let folder = tempfile::tempdir().expect("a temporary folder");
-        let file = folder.path().join("agents.yaml");
-        std::fs::write(&file, "agents: {a: {directory: /a}}").expect("a writable folder");
-        let mut loader = Loader::new(&file);
-        loader.settles_after = Duration::ZERO;
-        let first = loader.load().expect("a good file");
-        // Were it read, it would now differ from what is remembered.
-        let mut latest = loader.latest.lock().expect("no panic yet");
-        latest.as_mut().expect("just loaded").bytes.clear();
-        drop(latest);
-        assert!(Arc::ptr_eq(&first, &loader.load().expect("a good file")));
-        loader.settles_after = Duration::MAX;
-        assert!(!Arc::ptr_eq(&first, &loader.load().expect("a good file")));
     }
 }

@@ -157,8 +157,6 @@ pub struct LimitOverrides {
     pub timeout_ms: Option<u32>,
     /// Linear memory, in MiB.
     pub memory_mib: Option<u32>,
-    /// Stack, in KiB.
-    pub stack_kib: Option<u32>,
     /// Texts going in, in MiB.
     pub input_mib: Option<u32>,
     /// Texts coming out, in MiB.
@@ -174,7 +172,6 @@ impl LimitOverrides {
         Self {
             timeout_ms: self.timeout_ms.or(other.timeout_ms),
             memory_mib: self.memory_mib.or(other.memory_mib),
-            stack_kib: self.stack_kib.or(other.stack_kib),
             input_mib: self.input_mib.or(other.input_mib),
             output_mib: self.output_mib.or(other.output_mib),
             log_kib: self.log_kib.or(other.log_kib),
@@ -220,7 +217,7 @@ impl Config {
         self.policies.get(name).map(Result::as_ref)
     }
 
-    /// Why nothing may be dispatched, if a limit on money, depth or concurrency is unknown.
+    /// Why nothing may be dispatched, if a bound on it is unknown.
     pub fn dispatching_blocked(&self) -> Option<&Problem> {
         let mut problems = self.problems.iter();
         problems.find(|problem| problem.kind == ProblemKind::StopsDispatching)

@@ -37,7 +37,8 @@ pub enum ProblemKind {
     DisablesPolicy,
     /// A setting has its default value.
     DefaultApplies,
-    /// A limit on money, depth or concurrency is unknown, so nothing is dispatched.
+    /// A bound on money, depth, concurrency, tools or the program is unknown, so nothing
+    /// is dispatched.
     StopsDispatching,
     /// A key that an earlier agent-dispatch reads and this version does not.
     NotBuiltYet,

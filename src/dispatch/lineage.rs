@@ -54,10 +54,6 @@ impl Lineage {
     }
 
     fn extended(&self, agent: &str) -> String {
-        if self.chain.is_empty() {
-            agent.to_owned()
-        } else {
-            format!("{}>{agent}", self.chain)
-        }
+        if self.chain.is_empty() { agent.to_owned() } else { format!("{}>{agent}", self.chain) }
     }
 }

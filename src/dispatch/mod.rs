@@ -21,8 +21,8 @@ pub mod reply;
 pub mod request;
 mod slots;
 
-use std::path::PathBuf;
-use std::sync::Arc;
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
@@ -47,6 +47,8 @@ const FAREWELL: Duration = Duration::from_millis(250);
 /// Serves requests; shared by all callers of a process.
 pub struct Dispatcher {
     config: Loader,
+    /// The config whose problems were logged last.
+    logged: Mutex<Option<Arc<Config>>>,
     policies: Arc<Host>,
     runner: Runner,
     cli: Claude,
@@ -60,12 +62,13 @@ pub struct Dispatcher {
 impl Dispatcher {
     /// A dispatcher for these paths. `executable` is this binary, which starts
     /// itself as runner and as compiler. Reads and starts nothing yet.
-    pub fn new(paths: &Paths, executable: PathBuf, lineage: Lineage) -> Self {
+    pub fn new(paths: &Paths, executable: &Path, lineage: Lineage) -> Self {
         let compiled = paths.cache_folder.join("components");
         Self {
             config: Loader::new(&paths.config_file),
-            policies: Arc::new(Host::new(executable.clone(), compiled)),
-            runner: Runner::new(&executable, &["runner"]),
+            logged: Mutex::new(None),
+            policies: Arc::new(Host::new(executable.to_owned(), compiled)),
+            runner: Runner::new(executable, &["runner"]),
             cli: Claude,
             lineage,
             slots: Slots::new(),
@@ -85,7 +88,8 @@ impl Dispatcher {
         let _cancel_when_dropped = cancel.clone().drop_guard();
         let this = Arc::clone(self);
         let run = self.runs.spawn(async move { this.serve(&request, &cancel).await });
-        run.await.unwrap_or_else(|error| Err(Refusal::new(format!("the dispatch was lost: {error}"))))
+        run.await
+            .unwrap_or_else(|error| Err(Refusal::new(format!("the dispatch was lost: {error}"))))
     }
 
     /// Whom one can ask.
@@ -109,9 +113,19 @@ impl Dispatcher {
     }
 
     fn load(&self) -> Result<Arc<Config>, Refusal> {
-        self.config
+        let config = self
+            .config
             .load()
-            .map_err(|error| Refusal::new(error.to_string()).with_hint(error.hint()))
+            .map_err(|error| Refusal::new(error.to_string()).with_hint(error.hint()))?;
+        // The loader gives the same config until the file changes.
+        let mut logged = self.logged.lock().unwrap_or_else(PoisonError::into_inner);
+        if !logged.as_ref().is_some_and(|logged| Arc::ptr_eq(logged, &config)) {
+            for problem in &config.problems {
+                tracing::info!("{problem}");
+            }
+            *logged = Some(Arc::clone(&config));
+        }
+        Ok(config)
     }
 
     async fn serve(&self, request: &Request, cancel: &CancellationToken) -> Result<Reply, Refusal> {

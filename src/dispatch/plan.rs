@@ -1,9 +1,9 @@
 //! From a request to what is to be run: validate, admit, put into words.
 
+use super::Dispatcher;
 use super::prompt::{self, Worded};
 use super::reply::{Failure, Refusal, Reply};
 use super::request::Request;
-use super::Dispatcher;
 use crate::agent::{Cli, Job, Outcome, RunRequest, Session};
 use crate::config::{Agent, Config, LookupError};
 
@@ -79,7 +79,7 @@ impl Dispatcher {
         })?;
         if let Some(problem) = config.dispatching_blocked() {
             return Err(Refusal::new(format!("nothing is dispatched: {problem}")).with_hint(
-                "A limit on money, depth or concurrency cannot be read, and running without it could be expensive. Correct it in the config file.",
+                "This setting bounds what agents may spend or do, so its default is not used instead. Correct it in the config file.",
             ));
         }
         Ok(self.lineage.admit(&request.agent, config.settings.max_dispatch_depth).map(|()| agent))

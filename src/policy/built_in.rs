@@ -18,11 +18,7 @@ const ALL: &[BuiltIn] = &[
         kind: "prompt",
         bytes: include_bytes!("../../plugins/built/classic.wasm"),
     },
-    BuiltIn {
-        name: "xml",
-        kind: "prompt",
-        bytes: include_bytes!("../../plugins/built/xml.wasm"),
-    },
+    BuiltIn { name: "xml", kind: "prompt", bytes: include_bytes!("../../plugins/built/xml.wasm") },
 ];
 
 /// The built-in policy of this kind and name.

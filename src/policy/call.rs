@@ -11,7 +11,9 @@ use tokio::sync::Notify;
 use wasmtime::component::{HasSelf, Linker, ResourceTable};
 use wasmtime::{ResourceLimiter, Store, Trap, UpdateDeadline};
 use wasmtime_wasi::p2::pipe::MemoryOutputPipe;
-use wasmtime_wasi::{Deterministic, HostMonotonicClock, HostWallClock, WasiCtx, WasiCtxView, WasiView};
+use wasmtime_wasi::{
+    Deterministic, HostMonotonicClock, HostWallClock, WasiCtx, WasiCtxView, WasiView,
+};
 
 use super::component::Loaded;
 use super::error::Failure;
@@ -112,7 +114,11 @@ async fn run<T>(
     };
     let state = store.data_mut();
     if state.log_dropped > 0 {
-        tracing::warn!(policy = state.policy, dropped = state.log_dropped, "policy logs too much; bytes dropped");
+        tracing::warn!(
+            policy = state.policy,
+            dropped = state.log_dropped,
+            "policy logs too much; bytes dropped"
+        );
     }
     match result {
         Some(Ok(value)) => Ok(value),
@@ -147,7 +153,9 @@ impl State {
         match error.downcast_ref::<Trap>() {
             Some(Trap::Interrupt) => return timed_out(self.limits),
             Some(Trap::StackOverflow) => {
-                return Failure::Bound { bound: format!("{} MiB of stack", limits::STACK_BYTES >> 20) };
+                return Failure::Bound {
+                    bound: format!("{} MiB of stack", limits::STACK_BYTES >> 20),
+                };
             }
             _ => {}
         }

@@ -15,8 +15,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use wasmtime::component::Component;
 use wasmtime::Engine;
+use wasmtime::component::Component;
 
 use super::error::Failure;
 use super::{engine, limits};
@@ -28,7 +28,7 @@ const COMPILE_ADDRESS_SPACE: u64 = 4 << 30;
 /// How long one server waits for another that compiles the same component.
 const WAIT_FOR_OTHER: Duration = Duration::from_secs(90);
 /// How long a compiled file is kept.
-const KEPT: Duration = Duration::from_secs(90 * 24 * 60 * 60);
+const KEPT: Duration = Duration::from_hours(90 * 24);
 
 /// Where compiled components come from and go to.
 #[derive(Debug)]
@@ -149,7 +149,11 @@ impl Compiler {
         }
         let said = String::from_utf8_lossy(&output.stderr);
         let reason = match said.trim() {
-            "" => format!("the compiler ended with {}; it may use {COMPILE_CPU_SECONDS} s of CPU and {} GiB", output.status, COMPILE_ADDRESS_SPACE >> 30),
+            "" => format!(
+                "the compiler ended with {}; it may use {COMPILE_CPU_SECONDS} s of CPU and {} GiB",
+                output.status,
+                COMPILE_ADDRESS_SPACE >> 30
+            ),
             said => said.chars().take(2000).collect(),
         };
         Err(Failure::Compile(reason).into())

@@ -1,5 +1,7 @@
 //! What a component exports and imports, and whether this host can run it.
 
+use std::sync::Arc;
+
 use wasmtime::Engine;
 use wasmtime::component::{Component, InstancePre, Linker};
 
@@ -18,7 +20,7 @@ const EMPTY_WASI: &[&str] =
 
 /// A component that is ready to be instantiated.
 pub(super) struct Loaded {
-    pub(super) identity: Identity,
+    pub(super) identity: Arc<Identity>,
     pub(super) stamp: Stamp,
     pub(super) instance: InstancePre<State>,
 }
@@ -36,7 +38,7 @@ pub(super) fn link(
     check_imports(&imports)?;
 
     let mut linker = Linker::new(engine);
-    let linked = super::call::add_to_linker(&mut linker).and_then(|()| {
+    let instance = super::call::add_to_linker(&mut linker).and_then(|()| {
         // Defining WASI costs more than the rest of loading; most guests do not
         // ask for it.
         if imports.iter().any(|import| import.starts_with("wasi:")) {
@@ -44,7 +46,7 @@ pub(super) fn link(
         }
         linker.instantiate_pre(component)
     });
-    linked.map_err(|error| {
+    instance.map_err(|error| {
         Failure::Unusable(format!("its component does not fit the interface {VERSION}: {error:#}"))
     })
 }
@@ -85,7 +87,9 @@ fn check_exports<'a>(exports: impl Iterator<Item = &'a str>, kind: &str) -> Resu
         found.push(name);
     }
     Err(Failure::Unusable(match found.as_slice() {
-        [] => format!("its component exports no policy; a {kind} policy exports {PACKAGE}{kind}@{VERSION}"),
+        [] => format!(
+            "its component exports no policy; a {kind} policy exports {PACKAGE}{kind}@{VERSION}"
+        ),
         kinds => format!("its component is no {kind} policy, but one for: {}", kinds.join(", ")),
     }))
 }

@@ -1,6 +1,7 @@
 //! How a policy can fail, as the person who chose it reads it.
 
 use std::fmt;
+use std::sync::Arc;
 
 /// A policy could not be used, or failed in a call.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -9,7 +10,7 @@ pub struct PolicyError {
     /// The name under which it was asked for.
     pub policy: String,
     /// Which component that is; empty where it was never loaded.
-    pub identity: Identity,
+    pub identity: Arc<Identity>,
     /// What went wrong.
     pub failure: Failure,
 }
@@ -80,7 +81,9 @@ pub enum Failure {
     #[error("its decision cannot be used: {0}")]
     BadDecision(String),
     /// A limit was hit.
-    #[error("it was stopped at the limit {limit} = {value}; a policy's entry can set it under `limits`")]
+    #[error(
+        "it was stopped at the limit {limit} = {value}; a policy's entry can set it under `limits`"
+    )]
     Limit {
         /// The key under `limits`.
         limit: &'static str,

@@ -8,7 +8,7 @@ use wasmtime::Engine;
 
 use super::compile::Compiler;
 use super::component::{self, Loaded};
-use super::error::{Failure, Identity, PolicyError};
+use super::error::{Failure, PolicyError};
 use super::source::{ComponentSource, Source};
 use super::{engine, metadata};
 
@@ -42,40 +42,48 @@ impl Host {
     ) -> Result<Arc<Loaded>, PolicyError> {
         let key = (source.component.clone(), kind);
         let found = lock(&self.loaded).get(&key).cloned();
-        if let Some(loaded) = found
-            && source.component.stamp().is_ok_and(|stamp| stamp == loaded.stamp)
+        if let Some(loaded) = &found
+            && source.component.is_unchanged(&loaded.stamp)
         {
-            return Ok(loaded);
+            return Ok(Arc::clone(loaded));
         }
         let host = Arc::clone(self);
-        let component = source.component.clone();
-        let result = tokio::task::spawn_blocking(move || host.load_now(&component, kind))
+        let wanted = source.clone();
+        let loaded = tokio::task::spawn_blocking(move || host.load_now(&wanted, kind, found))
             .await
             .unwrap_or_else(|error| {
-                Err((Identity::default(), Failure::Host(format!("loading was lost: {error}"))))
-            });
-        let loaded = result
-            .map(Arc::new)
-            .map_err(|(identity, failure)| PolicyError { policy: source.name.clone(), identity, failure })?;
+                let failure = Failure::Host(format!("loading was lost: {error}"));
+                Err(source.error(Arc::default(), failure))
+            })
+            .map(Arc::new)?;
         lock(&self.loaded).insert(key, Arc::clone(&loaded));
         Ok(loaded)
     }
 
     fn load_now(
         &self,
-        source: &ComponentSource,
+        source: &Source,
         kind: &'static str,
-    ) -> Result<Loaded, (Identity, Failure)> {
-        let bytes = source.read(kind).map_err(|failure| (Identity::default(), failure))?;
-        let identity = metadata::identity(&bytes.bytes, &bytes.digest);
+        found: Option<Arc<Loaded>>,
+    ) -> Result<Loaded, PolicyError> {
+        let read =
+            source.component.read(kind).map_err(|failure| source.error(Arc::default(), failure))?;
+        // A file that was touched and not changed.
+        if let Some(found) = found
+            && found.identity.digest == read.digest
+        {
+            let (identity, instance) = (Arc::clone(&found.identity), found.instance.clone());
+            return Ok(Loaded { identity, stamp: read.stamp, instance });
+        }
+        let identity = Arc::new(metadata::identity(&read.bytes, &read.digest));
         let instance = self
             .engine()
             .and_then(|engine| {
-                let component = self.compiler.load(engine, &bytes.bytes, &bytes.digest)?;
+                let component = self.compiler.load(engine, &read.bytes, &read.digest)?;
                 component::link(engine, &component, kind)
             })
-            .map_err(|failure| (identity.clone(), failure))?;
-        Ok(Loaded { identity, stamp: bytes.stamp, instance })
+            .map_err(|failure| source.error(Arc::clone(&identity), failure))?;
+        Ok(Loaded { identity, stamp: read.stamp, instance })
     }
 
     fn engine(&self) -> Result<&Engine, Failure> {

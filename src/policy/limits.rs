@@ -18,13 +18,7 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self {
-            timeout_ms: 1000,
-            memory_mib: 128,
-            input_mib: 8,
-            output_mib: 10,
-            log_kib: 64,
-        }
+        Self { timeout_ms: 1000, memory_mib: 128, input_mib: 8, output_mib: 10, log_kib: 64 }
     }
 }
 

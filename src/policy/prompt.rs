@@ -10,7 +10,7 @@ use super::source::Source;
 use super::text::Allowance;
 use super::{Host, Limits};
 
-#[expect(missing_docs, clippy::pedantic, reason = "generated from wit/, which documents them")]
+#[expect(missing_docs, reason = "generated from wit/, which documents them")]
 pub(super) mod bindings {
     wasmtime::component::bindgen!({
         path: "wit",
@@ -131,11 +131,17 @@ impl Prompt {
         + 'static,
     ) -> Result<T, PolicyError> {
         let loaded = Arc::clone(&self.loaded);
-        let result = call::call(loaded, self.name.clone(), self.limits, async move |store, loaded: &Loaded| {
-            let world =
-                PromptPolicyPre::new(loaded.instance.clone())?.instantiate_async(&mut *store).await?;
-            body(store, world.agent_dispatch_policy_prompt()).await
-        })
+        let result = call::call(
+            loaded,
+            self.name.clone(),
+            self.limits,
+            async move |store, loaded: &Loaded| {
+                let world = PromptPolicyPre::new(loaded.instance.clone())?
+                    .instantiate_async(&mut *store)
+                    .await?;
+                body(store, world.agent_dispatch_policy_prompt()).await
+            },
+        )
         .await;
         match result {
             Ok(Ok(value)) => Ok(value),
@@ -155,7 +161,7 @@ impl Prompt {
     fn error(&self, failure: Failure) -> PolicyError {
         PolicyError {
             policy: self.name.clone(),
-            identity: self.loaded.identity.clone(),
+            identity: Arc::clone(&self.loaded.identity),
             failure,
         }
     }

@@ -1,15 +1,17 @@
 //! Where a component's bytes come from, and how a change is noticed.
 
-use std::fs::{File, Metadata, OpenOptions};
-use std::io::Read;
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::fs::{File, OpenOptions};
+use std::io::Read as _;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 
 use super::built_in::BuiltIn;
-use super::error::Failure;
+use super::error::{Failure, Identity, PolicyError};
 use super::{Limits, built_in, engine, limits};
+use crate::file_stamp::FileStamp;
 
 /// A policy as the config chose it.
 #[derive(Debug, Clone)]
@@ -24,6 +26,13 @@ pub struct Source {
     pub limits: Limits,
 }
 
+impl Source {
+    /// The error of this policy.
+    pub(super) fn error(&self, identity: Arc<Identity>, failure: Failure) -> PolicyError {
+        PolicyError { policy: self.name.clone(), identity, failure }
+    }
+}
+
 /// Where a component is.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum ComponentSource {
@@ -33,54 +42,40 @@ pub enum ComponentSource {
     File(PathBuf),
 }
 
-/// Changes whenever a component's bytes may have changed.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Stamp {
-    BuiltIn,
-    File { device: u64, inode: u64, size: u64, modified: (i64, i64), changed: (i64, i64) },
-}
-
-impl Stamp {
-    fn of(metadata: &Metadata) -> Self {
-        Self::File {
-            device: metadata.dev(),
-            inode: metadata.ino(),
-            size: metadata.size(),
-            modified: (metadata.mtime(), metadata.mtime_nsec()),
-            changed: (metadata.ctime(), metadata.ctime_nsec()),
-        }
-    }
-}
+/// What tells whether a component would be read again; none for a built-in one,
+/// which never changes.
+pub(super) type Stamp = Option<FileStamp>;
 
 /// A component's bytes with what tells them apart from others.
-pub(super) struct Bytes {
+pub(super) struct Read {
     pub(super) bytes: Vec<u8>,
     pub(super) digest: String,
     pub(super) stamp: Stamp,
 }
 
 impl ComponentSource {
-    /// The stamp of what would be read now. Costs one `stat` for a file.
-    pub(super) fn stamp(&self) -> Result<Stamp, Failure> {
-        match self {
-            Self::BuiltIn(_) => Ok(Stamp::BuiltIn),
-            Self::File(path) => path
-                .metadata()
-                .map(|metadata| Stamp::of(&metadata))
-                .map_err(|error| unreadable(path, error)),
+    /// Is what was read under this stamp what would be read now? Costs one `stat`
+    /// for a file.
+    pub(super) fn is_unchanged(&self, stamp: &Stamp) -> bool {
+        match (self, stamp) {
+            (Self::BuiltIn(_), _) => true,
+            (Self::File(path), Some(stamp)) => {
+                path.metadata().is_ok_and(|now| stamp.vouches_for(&now))
+            }
+            (Self::File(_), None) => false,
         }
     }
 
     /// Reads the bytes. A file that changes meanwhile is an error, so that no
     /// half-written component is ever run.
-    pub(super) fn read(&self, kind: &'static str) -> Result<Bytes, Failure> {
+    pub(super) fn read(&self, kind: &'static str) -> Result<Read, Failure> {
         match self {
             Self::BuiltIn(name) => {
                 let built_in = find_built_in(kind, name)?;
-                Ok(Bytes {
+                Ok(Read {
                     bytes: built_in.bytes.to_vec(),
                     digest: digest(built_in.bytes),
-                    stamp: Stamp::BuiltIn,
+                    stamp: None,
                 })
             }
             Self::File(path) => read_file(path),
@@ -95,7 +90,7 @@ fn find_built_in(kind: &'static str, name: &str) -> Result<&'static BuiltIn, Fai
     })
 }
 
-fn read_file(path: &Path) -> Result<Bytes, Failure> {
+fn read_file(path: &Path) -> Result<Read, Failure> {
     // Non-blocking: opening a FIFO must not wait for someone to write to it.
     let mut file = OpenOptions::new()
         .read(true)
@@ -112,11 +107,11 @@ fn read_file(path: &Path) -> Result<Bytes, Failure> {
     }
     let bytes = read_bounded(&mut file).map_err(|error| unreadable(path, error))?;
     let after = file.metadata().map_err(|error| unreadable(path, error))?;
-    let stamp = Stamp::of(&before);
-    if stamp != Stamp::of(&after) || bytes.len() as u64 != before.len() {
+    let stamp = FileStamp::of(&before);
+    if !stamp.is_same(&after) || bytes.len() as u64 != before.len() {
         return Err(unreadable(path, "it changed while it was read; try again when it is written"));
     }
-    Ok(Bytes { digest: digest(&bytes), bytes, stamp })
+    Ok(Read { digest: digest(&bytes), bytes, stamp: Some(stamp) })
 }
 
 fn read_bounded(file: &mut File) -> std::io::Result<Vec<u8>> {

@@ -45,6 +45,9 @@ mod tests {
         let text = "ä".repeat(100);
         let (cut, whole) = Allowance::new(21).take(&text);
         assert!(!whole);
-        assert_eq!(cut, format!("{}\n[… 180 bytes are missing here …]\n{}", "ä".repeat(5), "ä".repeat(5)));
+        assert_eq!(
+            cut,
+            format!("{}\n[… 180 bytes are missing here …]\n{}", "ä".repeat(5), "ä".repeat(5))
+        );
     }
 }

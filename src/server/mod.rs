@@ -104,7 +104,9 @@ impl ServerHandler for Server {
 impl Server {
     async fn list_agents(&self) -> CallToolResult {
         match self.dispatcher.list().await {
-            Ok(listing) if listing.agents.is_empty() => answer::refusal(&listing.nothing_configured()),
+            Ok(listing) if listing.agents.is_empty() => {
+                answer::refusal(&listing.nothing_configured())
+            }
             Ok(listing) => answer::answer(&listing.agents),
             Err(refusal) => answer::refusal(&refusal),
         }

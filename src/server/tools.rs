@@ -42,9 +42,7 @@ fn list_agents() -> Tool {
          whether its directory is there. Call this before the first dispatch, to choose the agent.",
         schema(json!({}), &[]),
     )
-    .with_annotations(
-        ToolAnnotations::with_title("List agents").read_only(true).open_world(false),
-    )
+    .with_annotations(ToolAnnotations::with_title("List agents").read_only(true).open_world(false))
 }
 
 fn dispatch() -> Tool {

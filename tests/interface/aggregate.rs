@@ -2,7 +2,7 @@
 
 use super::bindings::exports::agent_dispatch::policy::aggregate::{Ask, ItemState};
 use super::call::{Call, Next};
-use super::types::PolicyError;
+use super::types::{PolicyError, Reply};
 use super::{failed, instance, reply};
 
 fn asked(next: Next) -> Vec<(u32, Ask)> {
@@ -76,27 +76,36 @@ fn the_first_success_ends_the_others() {
 }
 
 /// A call in which `b` was judged the best; what it is asked then.
-fn judged() -> (Call, u32, Ask) {
+fn judged(verdict: Reply) -> (Call, u32, Ask) {
     let mut call = Call::new(JUDGE, &["a", "b", "c"]);
     assert_eq!(call.settle(1, reply("80 I think")), Next::Waits);
     assert_eq!(call.settle(2, failed("no money")), Next::Waits);
     let judge = asked(call.settle(0, reply("22 for sure")));
     let [(judge, ask)] = &judge[..] else { panic!("{judge:?}") };
     assert_eq!((ask.agent.as_str(), ask.tag.as_str(), ask.continues), ("chief", "judge", None));
-    let answers = ask.context.as_deref().unwrap();
-    assert!(answers.contains("Answer 0 (a)\n22 for sure"), "{answers}");
-    assert!(answers.contains("Answer 1 (b)\n80 I think") && !answers.contains("(c)"), "{answers}");
-    let mut refine = asked(call.settle(*judge, reply("**1**: right, but 0 is surer")));
+    assert_eq!(ask.answer_format, "json");
+    assert_eq!(
+        call.context(*judge),
+        "## Answer 0 (a)\n22 for sure\n\n## Answer 1 (b)\n80 I think\n\n"
+    );
+    let mut refine = asked(call.settle(*judge, verdict));
     assert_eq!(refine.len(), 1);
     let (refine, ask) = refine.remove(0);
     (call, refine, ask)
 }
 
+fn json(text: &str) -> Reply {
+    Reply { parsed: Some(text.into()), ..reply(text) }
+}
+
+const FOR_B: &str = r#"{"lacks": "0 is surer", "best": 1}"#;
+
 #[test]
 fn the_best_answer_is_refined_in_its_own_conversation() {
-    let (mut call, refine, ask) = judged();
+    let (mut call, refine, ask) = judged(json(FOR_B));
     assert_eq!((ask.agent.as_str(), ask.tag.as_str(), ask.continues), ("b", "refine", Some(1)));
-    assert!(ask.context.unwrap().contains("0 is surer"), "the winner reads the verdict");
+    assert_eq!(ask.answer_format, "text");
+    assert_eq!(call.context(refine), FOR_B, "the winner reads the verdict");
     assert_eq!(call.item(refine).round, 2);
     assert_eq!(
         call.settle(refine, reply("80, and here is why")),
@@ -105,14 +114,36 @@ fn the_best_answer_is_refined_in_its_own_conversation() {
 }
 
 #[test]
+fn a_verdict_without_json_is_read_as_text() {
+    let (_, _, ask) = judged(reply("**1**: right, but 0 is surer"));
+    assert_eq!((ask.agent.as_str(), ask.continues), ("b", Some(1)));
+}
+
+#[test]
 fn a_failed_refinement_leaves_the_best_answer() {
-    let (mut call, refine, _) = judged();
+    let (mut call, refine, _) = judged(json(FOR_B));
     assert_eq!(call.settle(refine, failed("no time")), Next::Answer("80 I think".into()));
 }
 
 #[test]
+fn an_answer_too_large_for_the_policy_is_judged_whole() {
+    let mut call = Call::new(JUDGE, &["a"]);
+    let long = large();
+    let judge = asked(call.settle(0, reply(&long)));
+    assert_eq!(call.context(judge[0].0), format!("## Answer 0 (a)\n{long}\n\n"));
+}
+
+#[test]
 fn a_verdict_for_nobody_is_no_answer() {
-    for verdict in [reply("all are good"), reply("2"), reply("7"), failed("no time")] {
+    let verdicts = [
+        reply("all are good"),
+        reply("2"),
+        reply("7"),
+        failed("no time"),
+        json(r#"{"best": 2}"#),
+        json(r#"{"worst": 1}"#),
+    ];
+    for verdict in verdicts {
         let mut call = Call::new(JUDGE, &["a", "b", "c"]);
         call.settle(0, reply("22"));
         call.settle(1, reply("80"));
@@ -124,16 +155,21 @@ fn a_verdict_for_nobody_is_no_answer() {
     assert!(reason(nobody.settle(0, reply("22"))).contains("no aggregator"));
 }
 
+/// More than a policy gets to see, no part of it like another.
+fn large() -> String {
+    (0..2000).fold(String::new(), |text, number| text + &number.to_string() + "\n")
+}
+
 #[test]
 fn results_that_fit_are_put_together_at_once() {
     let mut call = Call::new(MAP_REDUCE, &["a", "b"]);
     assert_eq!(call.settle(0, reply("one")), Next::Waits);
     let reduce = asked(call.settle(1, failed("no money")));
-    let [(id, ask)] = &reduce[..] else { panic!("{reduce:?}") };
-    assert_eq!(ask.tag, "reduce");
-    let context = ask.context.as_deref().unwrap();
-    assert!(context.contains("## a\none") && context.contains("b: no money"), "{context}");
-    assert_eq!(call.settle(*id, reply("all")), Next::Answer("all".into()));
+    assert_eq!(
+        contexts(&call, &reduce, "reduce"),
+        ["## a, from byte 0\none\n\n## Nothing from b: no money\n\n"]
+    );
+    assert_eq!(settle_all(&mut call, &reduce, "all"), Next::Answer("all".into()));
 }
 
 /// Lets all asked items reply with this, last first; what follows the last one.
@@ -145,60 +181,109 @@ fn settle_all(call: &mut Call, asks: &[(u32, Ask)], text: &str) -> Next {
     call.settle(first.0, reply(text))
 }
 
-/// The pieces that were handed out: each within the bound.
-fn pieces(asks: &[(u32, Ask)], tag: &str) -> String {
+/// What `chief` is given to read under this tag, ask by ask.
+fn contexts<'call>(call: &'call Call, asks: &[(u32, Ask)], tag: &str) -> Vec<&'call str> {
     assert!(asks.iter().all(|(_, ask)| ask.tag == tag && ask.agent == "chief"), "{asks:?}");
-    let pieces: Vec<_> = asks.iter().map(|(_, ask)| ask.context.as_deref().unwrap()).collect();
-    assert!(pieces.iter().all(|piece| piece.len() <= 200));
-    pieces.concat()
+    asks.iter().map(|(id, _)| call.context(*id)).collect()
+}
+
+/// The parts of one result, where each ask holds one.
+fn parts<'call>(call: &'call Call, asks: &[(u32, Ask)]) -> Vec<&'call str> {
+    let part = |context: &'call str| {
+        let (heading, part) = context.strip_suffix("\n\n").unwrap().split_once('\n').unwrap();
+        assert!(heading.starts_with("## a, from byte "), "{context}");
+        part
+    };
+    contexts(call, asks, "map").into_iter().map(part).collect()
 }
 
 #[test]
-fn too_much_is_digested_in_pieces_first() {
+fn too_much_is_digested_in_parts_first() {
     let mut call = Call::new(MAP_REDUCE, &["a", "b"]);
     let long = "früh läuft übel\n".repeat(30);
     call.settle(0, reply(&long));
     let maps = asked(call.settle(1, reply("short")));
-    assert_eq!(maps.len(), 4);
-    assert_eq!(pieces(&maps, "map"), format!("## a\n{long}\n\n## b\nshort\n\n"));
+    assert_eq!(
+        contexts(&call, &maps, "map"),
+        [
+            format!("## a, from byte 0\n{}\n\n", &long[..200]),
+            format!("## a, from byte 200\n{}\n\n", &long[200..400]),
+            format!("## a, from byte 400\n{}\n\n## b, from byte 0\nshort\n\n", &long[400..]),
+        ]
+    );
     let reduce = asked(settle_all(&mut call, &maps, "brief"));
-    assert_eq!(reduce.len(), 1);
-    assert_eq!(pieces(&reduce, "reduce"), "## chief\nbrief\n\n".repeat(4));
+    assert_eq!(contexts(&call, &reduce, "reduce"), ["## chief, from byte 0\nbrief\n\n".repeat(3)]);
     assert_eq!(settle_all(&mut call, &reduce, "all"), Next::Answer("all".into()));
 }
 
 #[test]
-fn a_piece_never_ends_inside_a_character() {
+fn a_full_part_leaves_no_empty_one() {
+    let mut call = Call::new(MAP_REDUCE, &["a", "b", "c"]);
+    call.settle(0, reply(&"x".repeat(200)));
+    call.settle(1, reply(""));
+    let maps = asked(call.settle(2, reply("z")));
+    assert_eq!(
+        contexts(&call, &maps, "map"),
+        [
+            format!("## a, from byte 0\n{}\n\n## b, from byte 0\n\n\n", "x".repeat(200)),
+            "## c, from byte 0\nz\n\n".to_owned(),
+        ]
+    );
+}
+
+#[test]
+fn what_is_cut_inside_a_character_is_still_whole() {
     let mut call = Call::new(MAP_REDUCE, &["a"]);
-    let long = "ü".repeat(300);
+    let long = "x".to_owned() + &"ü".repeat(300);
     let maps = asked(call.settle(0, reply(&long)));
-    assert_eq!(pieces(&maps, "map"), format!("## a\n{long}\n\n"));
+    let parts = parts(&call, &maps);
+    assert_eq!(parts.iter().map(|part| part.len()).collect::<Vec<_>>(), [199, 200, 200, 2]);
+    assert_eq!(parts.concat(), long);
+}
+
+#[test]
+fn a_result_too_large_for_the_policy_is_digested_whole() {
+    let mut call = Call::new(r#"{"rule": "map-reduce", "bound": 5000}"#, &["a"]);
+    let long = large();
+    let maps = asked(call.settle(0, reply(&long)));
+    assert_eq!(maps.len(), 2, "what the policy saw would have fitted into one");
+    assert_eq!(parts(&call, &maps).concat(), long);
+    let ItemState::Settled(seen) = &call.item(0).state else { panic!("it settled") };
+    assert!(!seen.complete && seen.text.len() < long.len(), "the policy saw it all");
 }
 
 #[test]
 fn digests_that_are_still_too_much_are_digested_again() {
     let mut call = Call::new(MAP_REDUCE, &["a"]);
     let maps = asked(call.settle(0, reply(&"x".repeat(1000))));
-    assert_eq!(maps.len(), 6);
-    let second = asked(settle_all(&mut call, &maps, &"y".repeat(50)));
-    assert!(second.len() > 1);
-    assert_eq!(pieces(&second, "reduce").matches('y').count(), 300);
+    assert_eq!(maps.len(), 5);
+    let second = asked(settle_all(&mut call, &maps, &"k".repeat(100)));
+    let read = contexts(&call, &second, "map");
+    assert_eq!((read.len(), read.concat().matches('k').count()), (3, 500));
     let last = asked(settle_all(&mut call, &second, "z"));
-    assert_eq!(last.len(), 1);
+    assert_eq!(contexts(&call, &last, "reduce").len(), 1);
     assert_eq!(call.item(last[0].0).round, 3);
     assert_eq!(settle_all(&mut call, &last, "all"), Next::Answer("all".into()));
+}
+
+#[test]
+fn digests_that_failed_all_are_given_up() {
+    let mut call = Call::new(MAP_REDUCE, &["a"]);
+    let maps = asked(call.settle(0, reply(&"x".repeat(300))));
+    assert_eq!(call.settle(maps[0].0, failed("no money")), Next::Waits);
+    assert!(reason(call.settle(maps[1].0, failed("no time"))).contains("chief: no time"));
 }
 
 #[test]
 fn what_does_not_shrink_is_given_up() {
     let mut call = Call::new(MAP_REDUCE, &["a"]);
     let maps = asked(call.settle(0, reply(&"x".repeat(1000))));
-    assert!(reason(settle_all(&mut call, &maps, &"y".repeat(500))).contains("no shorter"));
+    assert!(reason(settle_all(&mut call, &maps, &"k".repeat(500))).contains("no shorter"));
 
     let mut poor = Call::new(MAP_REDUCE, &["a"]);
     poor.situation.left.asks = 2;
     let reason = reason(poor.settle(0, reply(&"x".repeat(1000))));
-    assert!(reason.contains("6 pieces") && reason.contains("only 2"), "{reason}");
+    assert!(reason.contains("5 parts") && reason.contains("only 2"), "{reason}");
 }
 
 #[test]
@@ -215,7 +300,7 @@ fn a_wrong_config_is_refused_with_a_reason() {
         (r#"{"rule": "loudest"}"#, "loudest"),
         (r#"{"rule": "majority", "quorum": 2}"#, "quorum"),
         (r#"{"rule": "map-reduce"}"#, "bound"),
-        (r#"{"rule": "map-reduce", "bound": 1}"#, "200"),
+        (r#"{"rule": "map-reduce", "bound": 0}"#, "nonzero"),
     ] {
         match check(config) {
             Err(PolicyError::InvalidConfig(text)) => assert!(text.contains(why), "{text}"),

@@ -1,15 +1,20 @@
 //! A host for aggregates: it does what the policy decides, and nothing else.
 
 use super::bindings::exports::agent_dispatch::policy::aggregate::{
-    Answer, Ask, Decision, Item, ItemState, Situation,
+    Answer, Ask, Decision, Item, ItemState, Piece, Situation, Span,
 };
 use super::types::Reply;
 use super::{agent, allowance, instance};
+
+/// How many bytes of a reply a policy gets to see here.
+const INPUT_LIMIT: usize = 4000;
 
 /// What a host keeps of one call, and what it does with a decision.
 pub(crate) struct Call {
     config: &'static str,
     pub(crate) situation: Situation,
+    /// The items' replies, uncut.
+    texts: Vec<String>,
 }
 
 /// What a decision led to.
@@ -34,27 +39,40 @@ impl Call {
                 aggregator: Some("chief".into()),
                 caller: None,
                 goal: None,
+                granted: allowance(),
                 left: allowance(),
                 facts: vec![],
             },
+            texts: vec![],
         };
         for name in agents {
-            call.start(name, "Which port?", "", 0);
+            call.start(name, "Which port?", None, None, "", 0);
         }
         call
     }
 
-    fn start(&mut self, agent: &str, task: &str, tag: &str, round: u32) -> u32 {
+    fn start(
+        &mut self,
+        agent: &str,
+        task: &str,
+        context: Option<String>,
+        continues: Option<u32>,
+        tag: &str,
+        round: u32,
+    ) -> u32 {
         let id = u32::try_from(self.situation.items.len()).unwrap();
         self.situation.items.push(Item {
             id,
             agent: agent.into(),
             task: task.into(),
+            context,
+            continues,
             tag: tag.into(),
             round,
             state: ItemState::Running,
             facts: vec![],
         });
+        self.texts.push(String::new());
         id
     }
 
@@ -77,7 +95,7 @@ impl Call {
                 Next::Answer(match answer {
                     Answer::Text(text) => text,
                     Answer::Item(id) => match &self.item(id).state {
-                        ItemState::Settled(reply) => reply.text.clone(),
+                        ItemState::Settled(_) => self.texts[id as usize].clone(),
                         state => panic!("answered with an item that is {state:?}"),
                     },
                 })
@@ -95,11 +113,33 @@ impl Call {
         if let Some(earlier) = ask.continues {
             assert_eq!(self.item(earlier).agent, ask.agent, "another agent's conversation");
         }
-        self.start(&ask.agent, &ask.task, &ask.tag, round)
+        assert!(matches!(ask.answer_format.as_str(), "text" | "json"), "{ask:?}");
+        let context: String = ask.context.iter().map(|piece| self.read(piece)).collect();
+        let context = Some(context).filter(|context| !context.is_empty());
+        self.start(&ask.agent, &ask.task, context, ask.continues, &ask.tag, round)
+    }
+
+    fn read<'a>(&'a self, piece: &'a Piece) -> &'a str {
+        match piece {
+            Piece::Text(text) => text,
+            Piece::Reply(Span { item, start, end }) => {
+                assert!(matches!(self.item(*item).state, ItemState::Settled(_)), "{piece:?}");
+                let text = &self.texts[*item as usize];
+                let bound = |at: &u64| text.floor_char_boundary(usize::try_from(*at).unwrap());
+                &text[bound(start)..bound(end)]
+            }
+        }
     }
 
     /// The item ends in this way; then the policy is asked again.
-    pub(crate) fn settle(&mut self, id: u32, reply: Reply) -> Next {
+    pub(crate) fn settle(&mut self, id: u32, mut reply: Reply) -> Next {
+        if reply.text.len() > INPUT_LIMIT {
+            reply.complete = false;
+            let cut = cut(&reply.text);
+            self.texts[id as usize] = std::mem::replace(&mut reply.text, cut);
+        } else {
+            self.texts[id as usize].clone_from(&reply.text);
+        }
         let item = &mut self.situation.items[id as usize];
         assert_eq!(item.state, ItemState::Running);
         item.state = ItemState::Settled(reply);
@@ -108,6 +148,11 @@ impl Call {
 
     pub(crate) fn item(&self, id: u32) -> &Item {
         self.situation.items.iter().find(|item| item.id == id).unwrap()
+    }
+
+    /// What an item was given to read.
+    pub(crate) fn context(&self, id: u32) -> &str {
+        self.item(id).context.as_deref().unwrap_or_default()
     }
 
     fn any_running(&self) -> bool {
@@ -121,4 +166,11 @@ impl Call {
             }
         }
     }
+}
+
+/// The head and the tail of `text`, and a line between them that says what is missing.
+fn cut(text: &str) -> String {
+    let head = text.floor_char_boundary(INPUT_LIMIT / 2);
+    let tail = text.ceil_char_boundary(text.len() - INPUT_LIMIT / 2);
+    format!("{}\n[{} bytes are missing]\n{}", &text[..head], tail - head, &text[tail..])
 }

@@ -19,6 +19,7 @@ impl Dialogue {
             requester: agent("web"),
             responder: agent("infra"),
             turns: vec![],
+            granted: allowance(),
             left: allowance(),
             facts: vec![],
         };
@@ -136,12 +137,19 @@ fn a_word_said_once_does_not_count_often() {
 #[test]
 fn a_share_of_the_money_is_kept() {
     let mut dialogue = Dialogue::new(BUDGET);
+    dialogue.situation.granted.spend_usd = Some(2.0);
     dialogue.situation.left.spend_usd = Some(2.0);
     let cost = |dollars| Reply { cost_usd: Some(dollars), ..reply("hm") };
     assert!(matches!(dialogue.turn(cost(1.0)), Decision::Speak(_)));
     assert!(matches!(dialogue.turn(cost(0.5)), Decision::Speak(_)), "a quarter is left, not less");
     let reason = reason(dialogue.turn(cost(0.125)));
     assert!(reason.contains("2.00") && reason.contains("0.38"), "{reason}");
+
+    // Money counts as spent, whether or not a reply told what it cost.
+    let mut untold = Dialogue::new(BUDGET);
+    untold.situation.granted.spend_usd = Some(2.0);
+    untold.situation.left.spend_usd = Some(0.375);
+    assert!(matches!(untold.decide(), Decision::Stop(_)));
 
     let mut unlimited = Dialogue::new(BUDGET);
     assert!(matches!(unlimited.turn(cost(1e6)), Decision::Speak(_)));

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use super::World;
 
 /// Only guards against hanging.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// What the server's standard streams are.
 #[derive(Clone, Copy)]
@@ -103,7 +103,9 @@ impl Client {
     pub fn response(&mut self, method: &str, params: Value) -> Value {
         self.last_id += 1;
         let id = self.last_id;
-        self.send(&json!({"jsonrpc": "2.0", "id": id, "method": method, "params": params}).to_string());
+        self.send(
+            &json!({"jsonrpc": "2.0", "id": id, "method": method, "params": params}).to_string(),
+        );
         loop {
             let message = self.receive();
             if message["id"] == json!(id) {

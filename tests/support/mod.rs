@@ -1,4 +1,5 @@
 //! What the tests stand on: a world of their own, a fake agent, an MCP client.
+#![allow(unreachable_pub, reason = "one binary uses all of it, the benches some")]
 
 pub mod mcp;
 
@@ -50,10 +51,8 @@ impl World {
 
     /// A config for these agents, run by the fake agent.
     pub fn agents_yaml(&self, names: &[&str]) -> String {
-        let agents: String = names
-            .iter()
-            .map(|name| format!("  {name}:\n    directory: {}\n", self.path(name).display()))
-            .collect();
+        let entry = |name| format!("  {name}:\n    directory: {}\n", self.path(name).display());
+        let agents = names.iter().copied().map(entry).collect::<Vec<_>>().concat();
         format!("agents:\n{agents}settings:\n  command: [{}]\n", fake_agent().display())
     }
 

@@ -3,21 +3,17 @@
 //! The format is a promise: prompts that people tuned for years must arrive byte
 //! for byte as before, so the headings and their order never change.
 
-mod bindings {
-    #![allow(unsafe_code, missing_docs, clippy::pedantic)]
-    wit_bindgen::generate!({ path: "../../wit", world: "prompt-policy" });
-    export!(Classic with_types_in self);
-    use super::Classic;
-}
-
-use bindings::agent_dispatch::policy::types::{PolicyError, Reply, Request, SharedContext};
-use bindings::exports::agent_dispatch::policy::prompt::{Edit, Guest, Interpretation, Rendered};
+use support::bindings::agent_dispatch::policy::types::{
+    PolicyError, Reply, Request, SharedContext,
+};
+use support::bindings::exports::agent_dispatch::policy::prompt::{Guest, Interpretation, Rendered};
 
 struct Classic;
+support::bindings::export!(Classic with_types_in support::bindings);
 
 impl Guest for Classic {
     fn check(config: String) -> Result<(), PolicyError> {
-        support::no_config("classic", &config).map_err(PolicyError::InvalidConfig)
+        support::no_config("classic", &config)
     }
 
     fn render(_config: String, request: Request) -> Result<Rendered, PolicyError> {
@@ -34,11 +30,7 @@ impl Guest for Classic {
         if request.answer_format == "json" {
             user = user + "\n\n## Response format\n" + support::JSON_ANSWER;
         }
-        let agent = &request.agent;
-        Ok(Rendered {
-            user,
-            system: support::standing_instructions(&agent.name, agent.instructions.as_ref()),
-        })
+        Ok(Rendered { user, system: support::standing_instructions(&request.agent) })
     }
 
     fn interpret(
@@ -46,15 +38,7 @@ impl Guest for Classic {
         request: Request,
         reply: Reply,
     ) -> Result<Interpretation, PolicyError> {
-        // A cut text is not the answer, even where it happens to be JSON.
-        let wants_json = request.answer_format == "json" && reply.complete;
-        let parsed = wants_json.then(|| support::json_answer(&reply.text)).flatten();
-        Ok(Interpretation {
-            edit: Edit::Keep,
-            outcome: None,
-            hint: None,
-            parsed: parsed.map(str::to_owned),
-        })
+        Ok(support::interpret(&request, &reply))
     }
 }
 

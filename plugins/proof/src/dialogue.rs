@@ -51,14 +51,13 @@ fn words(text: &str) -> impl Iterator<Item = String> {
         .map(str::to_lowercase)
 }
 
-/// Over when less than `share` of the money that the dialogue began with is left.
+/// Over when less than `share` of the money that was granted is left.
 pub(crate) fn budget(share: f64, situation: &Situation) -> Option<Decision> {
+    let granted = situation.granted.spend_usd?;
     let left = situation.left.spend_usd?;
-    let spent: f64 = situation.turns.iter().filter_map(|turn| turn.reply.cost_usd).sum();
-    (left < share * (left + spent)).then(|| {
+    (left < share * granted).then(|| {
         stop(format!(
-            "of {:.2} dollars {left:.2} are left, and a share of {share} is to be kept",
-            left + spent
+            "of {granted:.2} dollars {left:.2} are left, and a share of {share} is to be kept"
         ))
     })
 }

@@ -8,6 +8,6 @@ pub(crate) fn step(situation: &Situation) -> Decision {
     match round::of_caller(situation).find(|item| round::success(item).is_some()) {
         Some(item) => Decision::Answer(Answer::Item(item.id)),
         None if round::running(situation) => Decision::Wait,
-        None => Decision::GiveUp(round::failures(situation)),
+        None => Decision::GiveUp(round::failures(round::of_caller(situation))),
     }
 }

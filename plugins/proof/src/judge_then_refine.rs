@@ -1,14 +1,22 @@
 //! One agent judges all answers; whoever gave the best one improves it.
 
-use std::fmt::Write;
+use serde::Deserialize;
 
+use crate::bindings::agent_dispatch::policy::types::Reply;
 use crate::bindings::exports::agent_dispatch::policy::aggregate::{
-    Answer, Ask, Decision, Item, Situation,
+    Answer, Ask, Decision, Item, Piece, Situation,
 };
 use crate::round;
 
 const JUDGE: &str = "judge";
 const REFINE: &str = "refine";
+
+/// What is used of the judge's reply.
+#[derive(Deserialize)]
+struct Verdict {
+    /// The number of the best answer.
+    best: u32,
+}
 
 /// Asks the judge when all answers are there, then the winner, in its own
 /// conversation; its last word is the answer.
@@ -20,11 +28,14 @@ pub(crate) fn step(situation: &Situation) -> Decision {
     let Some(judge) = tagged(JUDGE) else {
         return ask_judge(situation);
     };
-    let Some(winner) = winner(situation, judge) else {
-        return Decision::GiveUp(match round::success(judge) {
-            Some(_) => format!("{} named none of the answers as the best", judge.agent),
-            None => format!("the answers were not judged ({})", round::failure(judge)),
-        });
+    let Some(verdict) = round::success(judge) else {
+        return Decision::GiveUp(format!(
+            "the answers were not judged ({})",
+            round::failure(judge)
+        ));
+    };
+    let Some(winner) = winner(situation, verdict) else {
+        return Decision::GiveUp(format!("{} named none of the answers as the best", judge.agent));
     };
     match tagged(REFINE) {
         None => Decision::Ask(vec![Ask {
@@ -32,7 +43,8 @@ pub(crate) fn step(situation: &Situation) -> Decision {
             task: "Your answer was judged the best of several. Look at it again, correct what is wrong or \
                    missing, and give the whole improved answer."
                 .to_owned(),
-            context: round::success(judge).map(|verdict| verdict.text.clone()),
+            context: vec![round::whole(judge)],
+            answer_format: "text".to_owned(),
             continues: Some(winner.id),
             tag: REFINE.to_owned(),
         }]),
@@ -50,34 +62,35 @@ fn ask_judge(situation: &Situation) -> Decision {
             "there is nobody to judge: the caller chose no aggregator".to_owned(),
         );
     };
-    let mut answers = String::new();
-    for item in round::of_caller(situation) {
-        if let Some(reply) = round::success(item) {
-            // Writing to a string cannot fail.
-            let _ = write!(answers, "## Answer {} ({})\n{}\n\n", item.id, item.agent, reply.text);
-        }
+    let mut answers = Vec::new();
+    for item in round::of_caller(situation).filter(|item| round::success(item).is_some()) {
+        answers.push(Piece::Text(format!("## Answer {} ({})\n", item.id, item.agent)));
+        answers.push(round::whole(item));
+        answers.push(Piece::Text("\n\n".to_owned()));
     }
     if answers.is_empty() {
-        return Decision::GiveUp(round::failures(situation));
+        return Decision::GiveUp(round::failures(round::of_caller(situation)));
     }
     Decision::Ask(vec![Ask {
         agent: judge.clone(),
-        task: "Judge the answers below. Begin your reply with the number of the best one; then say what it \
-               still lacks."
+        task: "Judge the answers below. Reply with {\"best\": NUMBER, \"lacks\": TEXT}: the number of the best \
+               answer, and what it still lacks."
             .to_owned(),
-        context: Some(answers),
+        context: answers,
+        answer_format: "json".to_owned(),
         continues: None,
         tag: JUDGE.to_owned(),
     }])
 }
 
-/// The item that the judge's first number means.
-fn winner<'items>(situation: &'items Situation, judge: &Item) -> Option<&'items Item> {
-    let number = round::success(judge)?
-        .text
-        .split(|c: char| !c.is_ascii_digit())
-        .find(|digits| !digits.is_empty())?
-        .parse::<u32>()
-        .ok()?;
-    round::of_caller(situation).find(|item| item.id == number && round::success(item).is_some())
+/// The item that the verdict means: where no JSON was found, by the first number in
+/// its text.
+fn winner<'items>(situation: &'items Situation, verdict: &Reply) -> Option<&'items Item> {
+    let best = if let Some(json) = &verdict.parsed {
+        serde_json::from_str::<Verdict>(json).ok()?.best
+    } else {
+        let mut numbers = verdict.text.split(|c: char| !c.is_ascii_digit());
+        numbers.find(|digits| !digits.is_empty())?.parse().ok()?
+    };
+    round::of_caller(situation).find(|item| item.id == best && round::success(item).is_some())
 }

@@ -28,6 +28,8 @@ mod majority;
 mod map_reduce;
 mod round;
 
+use std::num::NonZeroU64;
+
 use bindings::agent_dispatch::policy::types::PolicyError;
 use bindings::exports::agent_dispatch::policy::{aggregate, dialogue as talk};
 use serde::Deserialize;
@@ -43,8 +45,8 @@ enum AggregateRule {
     FirstSuccess {},
     JudgeThenRefine {},
     MapReduce {
-        /// So many bytes are put before the aggregator at once.
-        bound: usize,
+        /// So many bytes of replies are put before the aggregator at once.
+        bound: NonZeroU64,
     },
 }
 
@@ -66,15 +68,7 @@ fn rule<Rule: DeserializeOwned>(config: &str) -> Result<Rule, PolicyError> {
 
 impl aggregate::Guest for Proof {
     fn check(config: String) -> Result<(), PolicyError> {
-        match rule(&config)? {
-            AggregateRule::MapReduce { bound } if bound < map_reduce::SMALLEST_BOUND => {
-                Err(PolicyError::InvalidConfig(format!(
-                    "`bound` is {bound} bytes, but it must be at least {}",
-                    map_reduce::SMALLEST_BOUND
-                )))
-            }
-            _ => Ok(()),
-        }
+        rule::<AggregateRule>(&config).map(drop)
     }
 
     fn step(

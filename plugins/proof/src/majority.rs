@@ -27,7 +27,9 @@ pub(crate) fn step(situation: &Situation) -> Decision {
         Some((item, _, count)) if 2 * count > voting || !round::running(situation) => {
             Decision::Answer(Answer::Item(*item))
         }
-        None if !round::running(situation) => Decision::GiveUp(round::failures(situation)),
+        None if !round::running(situation) => {
+            Decision::GiveUp(round::failures(round::of_caller(situation)))
+        }
         _ => Decision::Wait,
     }
 }

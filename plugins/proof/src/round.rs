@@ -1,7 +1,9 @@
 //! What every rule asks about the items of a situation.
 
 use crate::bindings::agent_dispatch::policy::types::Reply;
-use crate::bindings::exports::agent_dispatch::policy::aggregate::{Item, ItemState, Situation};
+use crate::bindings::exports::agent_dispatch::policy::aggregate::{
+    Item, ItemState, Piece, Situation, Span,
+};
 
 /// The items that the caller asked for, and not a policy.
 pub(crate) fn of_caller(situation: &Situation) -> impl Iterator<Item = &Item> {
@@ -31,9 +33,13 @@ pub(crate) fn failure(item: &Item) -> String {
     format!("{}: {why}", item.agent)
 }
 
-/// Why none of the caller's items came to anything.
-pub(crate) fn failures(situation: &Situation) -> String {
-    let failures: Vec<_> =
-        of_caller(situation).filter(|item| success(item).is_none()).map(failure).collect();
+/// Why none of the items came to anything.
+pub(crate) fn failures<'items>(items: impl Iterator<Item = &'items Item>) -> String {
+    let failures: Vec<_> = items.filter(|item| success(item).is_none()).map(failure).collect();
     format!("no agent succeeded ({})", failures.join("; "))
+}
+
+/// The item's reply from end to end, also where this policy saw only parts of it.
+pub(crate) fn whole(item: &Item) -> Piece {
+    Piece::Reply(Span { item: item.id, start: 0, end: u64::MAX })
 }

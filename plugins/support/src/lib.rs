@@ -1,6 +1,14 @@
-//! What the built-in prompt policies share: a config that must be empty, and how
-//! an answer in JSON is asked for and found.
+//! What the built-in prompt policies share: the bindings to the interface, a
+//! config that must be empty, and how an answer in JSON is asked for and found.
 
+/// The interface, as wit-bindgen makes it; `export!` in it exports a policy.
+pub mod bindings {
+    #![allow(unsafe_code, missing_docs, clippy::pedantic)]
+    wit_bindgen::generate!({ path: "../../wit", world: "prompt-policy", pub_export_macro: true });
+}
+
+use bindings::agent_dispatch::policy::types::{Agent, PolicyError, Reply, Request};
+use bindings::exports::agent_dispatch::policy::prompt::{Edit, Interpretation};
 use serde::de::IgnoredAny;
 
 /// What an agent is told where the caller wants JSON.
@@ -11,20 +19,28 @@ pub const JSON_ANSWER: &str = "Your whole reply must be one JSON value: no prose
 ///
 /// The error says what is wrong and what would be right; `policy` is the name to
 /// put into it.
-pub fn no_config(policy: &str, config: &str) -> Result<(), String> {
+pub fn no_config(policy: &str, config: &str) -> Result<(), PolicyError> {
     let inside = config.trim().strip_prefix('{').and_then(|rest| rest.strip_suffix('}'));
     if matches!(config.trim(), "" | "null") || inside.is_some_and(|inside| inside.trim().is_empty())
     {
         return Ok(());
     }
-    Err(format!(
+    Err(PolicyError::InvalidConfig(format!(
         "the policy `{policy}` has no settings, so its `config` must be empty: remove it or write `config: {{}}`"
-    ))
+    )))
+}
+
+/// Leaves the reply as it is, and finds the JSON in it where that was wanted.
+pub fn interpret(request: &Request, reply: &Reply) -> Interpretation {
+    // A cut text is not the answer, even where it happens to be JSON.
+    let wants_json = request.answer_format == "json" && reply.complete;
+    let parsed = wants_json.then(|| json_answer(&reply.text)).flatten().map(str::to_owned);
+    Interpretation { edit: Edit::Keep, outcome: None, hint: None, parsed }
 }
 
 /// The JSON value that `text` is, without the code fence that agents like to put
 /// around it; none where it is no JSON.
-pub fn json_answer(text: &str) -> Option<&str> {
+fn json_answer(text: &str) -> Option<&str> {
     let answer = unfenced(text.trim()).trim();
     serde_json::from_str::<IgnoredAny>(answer).ok().map(|_| answer)
 }
@@ -49,8 +65,9 @@ pub fn present(text: Option<&String>) -> Option<&str> {
     text.map(String::as_str).filter(|text| !text.is_empty())
 }
 
-/// Standing instructions of an agent's owner, as an addition to its system prompt.
-pub fn standing_instructions(agent: &str, instructions: Option<&String>) -> Option<String> {
-    let instructions = instructions.map(|text| text.trim()).filter(|text| !text.is_empty())?;
-    Some(format!("## Standing instructions for \"{agent}\"\n{instructions}"))
+/// What an agent's owner wants it to follow, as an addition to its system prompt.
+pub fn standing_instructions(agent: &Agent) -> Option<String> {
+    let instructions = agent.instructions.as_ref().map(|text| text.trim());
+    let instructions = instructions.filter(|text| !text.is_empty())?;
+    Some(format!("## Standing instructions for \"{}\"\n{instructions}", agent.name))
 }

@@ -5,29 +5,23 @@
 //! was sent. What keeps a text inside its element is the element's name: it is
 //! chosen so that the text cannot close it.
 
-mod bindings {
-    #![allow(unsafe_code, missing_docs, clippy::pedantic)]
-    wit_bindgen::generate!({ path: "../../wit", world: "prompt-policy" });
-    export!(Xml with_types_in self);
-    use super::Xml;
-}
 mod element;
 
-use bindings::agent_dispatch::policy::types::{PolicyError, Reply, Request};
-use bindings::exports::agent_dispatch::policy::prompt::{Edit, Guest, Interpretation, Rendered};
 use element::Element;
+use support::bindings::agent_dispatch::policy::types::{PolicyError, Reply, Request};
+use support::bindings::exports::agent_dispatch::policy::prompt::{Guest, Interpretation, Rendered};
 
 struct Xml;
+support::bindings::export!(Xml with_types_in support::bindings);
 
 impl Guest for Xml {
     fn check(config: String) -> Result<(), PolicyError> {
-        support::no_config("xml", &config).map_err(PolicyError::InvalidConfig)
+        support::no_config("xml", &config)
     }
 
     fn render(_config: String, request: Request) -> Result<Rendered, PolicyError> {
-        let agent = &request.agent;
-        let system = support::standing_instructions(&agent.name, agent.instructions.as_ref());
-        Ok(Rendered { user: sections(&request).join("\n\n"), system })
+        let user = sections(&request).join("\n\n");
+        Ok(Rendered { user, system: support::standing_instructions(&request.agent) })
     }
 
     fn interpret(
@@ -35,15 +29,7 @@ impl Guest for Xml {
         request: Request,
         reply: Reply,
     ) -> Result<Interpretation, PolicyError> {
-        // A cut text is not the answer, even where it happens to be JSON.
-        let wants_json = request.answer_format == "json" && reply.complete;
-        let parsed = wants_json.then(|| support::json_answer(&reply.text)).flatten();
-        Ok(Interpretation {
-            edit: Edit::Keep,
-            outcome: None,
-            hint: None,
-            parsed: parsed.map(str::to_owned),
-        })
+        Ok(support::interpret(&request, &reply))
     }
 }
 

@@ -71,7 +71,7 @@ fn failure(stream: &Stream, result: &RunResult, ending: &Ending) -> Option<Failu
                 ErrorType::CliError,
                 "the agent CLI answered by itself and asked no model; it took the prompt for one of its own commands",
             )
-            .hint("begin the task with a word instead of `/`"),
+            .hint("Begin the task with a word instead of `/`."),
         );
     }
     match ending.exit {
@@ -92,11 +92,11 @@ fn error(stream: &Stream, result: &RunResult, ending: &Ending) -> Failure {
     let message = message(result, ending);
     if result.subtype == "error_max_budget_usd" || result.terminal_reason == "budget_exhausted" {
         return Failure::new(ErrorType::Budget, message)
-            .hint("raise `max_budget_usd` of this agent in agents.yaml, or ask for less at once");
+            .hint("Raise `max_budget_usd` of this agent in agents.yaml, or ask for less at once.");
     }
     if is_usage_limit(stream, result) {
         return Failure::new(ErrorType::UsageLimit, message)
-            .hint("wait until the limit is reset; every agent on this account meets it");
+            .hint("Wait until the limit is reset; every agent on this account meets it.");
     }
     if !stream.denied.is_empty() {
         let failure = Failure::new(ErrorType::Permission, message);
@@ -110,7 +110,7 @@ fn error(stream: &Stream, result: &RunResult, ending: &Ending) -> Failure {
         || stream.api_error.as_deref() == Some("authentication_failed")
         || (result.api_error_status.is_none() && result.text.starts_with("Not logged in"));
     if unauthenticated {
-        failure.hint("start `claude` in a terminal and log in with /login")
+        failure.hint("Start `claude` in a terminal and log in with /login.")
     } else {
         failure
     }
@@ -154,7 +154,7 @@ fn ended_by_us(reason: StopReason, ending: &Ending) -> Failure {
             ErrorType::Timeout,
             format!("the agent had not finished after {seconds} s and was ended"),
         )
-        .hint("raise `timeout` of this agent in agents.yaml, or ask for less at once"),
+        .hint("Raise `timeout` of this agent in agents.yaml, or ask for less at once."),
         StopReason::Cancelled => {
             Failure::new(ErrorType::Cancelled, "the caller gave up, and the agent was ended")
         }
@@ -169,7 +169,7 @@ fn ended_by_us(reason: StopReason, ending: &Ending) -> Failure {
             ErrorType::CliError,
             "the process that runs the agents died, and this agent was ended",
         )
-        .hint("ask again: the next dispatch starts a new one"),
+        .hint("Ask again: the next dispatch starts a new one."),
     }
 }
 
@@ -185,7 +185,7 @@ fn denial_hint(denied: &[String]) -> Option<String> {
         return None;
     }
     Some(format!(
-        "the agent was not allowed to use {}: list what it may use under `allowed_tools` of this agent in agents.yaml, or set its `permission_mode`",
+        "The agent was not allowed to use {}: list what it may use under `allowed_tools` of this agent in agents.yaml, or set its `permission_mode`.",
         denied.join(", ")
     ))
 }

@@ -14,7 +14,7 @@ const KEYS: &[&str] = &["component", "config", "limits", "on_error", "may_ask"];
 
 /// The keys of limits.
 pub(super) const LIMITS: &[&str] =
-    &["timeout_ms", "memory_mib", "stack_kib", "input_mib", "output_mib", "log_kib"];
+    &["timeout_ms", "memory_mib", "input_mib", "output_mib", "log_kib"];
 
 /// Reads one policy.
 pub(super) fn read(
@@ -59,7 +59,6 @@ pub(super) fn limits<E>(
     Ok(LimitOverrides {
         timeout_ms: read("timeout_ms", 1..=600_000)?,
         memory_mib: read("memory_mib", 1..=4096)?,
-        stack_kib: read("stack_kib", 64..=16_384)?,
         input_mib: read("input_mib", 1..=256)?,
         output_mib: read("output_mib", 1..=256)?,
         log_kib: read("log_kib", 1..=16_384)?,

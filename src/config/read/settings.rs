@@ -1,4 +1,5 @@
-//! The settings. A wrong value has its default, except where that could cost money.
+//! The settings. A wrong value has its default, except where that could cost money
+//! or allow what was forbidden.
 
 use std::convert::Infallible;
 use std::fmt::Debug;
@@ -44,8 +45,8 @@ pub(super) fn read(node: &Node<'_>, anchor: &Anchor, report: &mut Report<'_>) ->
     fields.report_repeated(report);
     let default = Settings::default();
     let mut lenient = Lenient { fields: &fields, report };
-    let permission_mode = lenient.optional("default_permission_mode", lax::text);
-    let budget = lenient.limit("default_max_budget_usd", lax::dollars);
+    let permission_mode = lenient.bound("default_permission_mode", lax::text);
+    let budget = lenient.bound("default_max_budget_usd", lax::dollars);
     Settings {
         default_timeout: lenient.or(
             "default_timeout",
@@ -60,18 +61,16 @@ pub(super) fn read(node: &Node<'_>, anchor: &Anchor, report: &mut Report<'_>) ->
             lax::words,
             default.default_allowed_tools,
         ),
-        default_disallowed_tools: lenient.or(
-            "default_disallowed_tools",
-            lax::words,
-            default.default_disallowed_tools,
-        ),
+        default_disallowed_tools: lenient
+            .bound("default_disallowed_tools", lax::words)
+            .unwrap_or(default.default_disallowed_tools),
         max_dispatch_depth: lenient
-            .limit("max_dispatch_depth", lax::whole(1..=u32::MAX))
+            .bound("max_dispatch_depth", lax::whole(1..=u32::MAX))
             .unwrap_or(default.max_dispatch_depth),
         max_concurrency: lenient
-            .limit("max_concurrency", lax::whole(1..=u32::MAX))
+            .bound("max_concurrency", lax::whole(1..=u32::MAX))
             .unwrap_or(default.max_concurrency),
-        command: lenient.or("command", |node| anchor.command(node), default.command),
+        command: lenient.bound("command", |node| anchor.command(node)).unwrap_or(default.command),
         policies: policies(&fields, report),
         policy_limits: policy_limits(&fields, report),
     }
@@ -163,8 +162,9 @@ impl Lenient<'_, '_, '_, '_> {
         })
     }
 
-    /// A limit on money, depth or concurrency: without it nothing is dispatched.
-    fn limit<T>(
+    /// A bound on money, depth or concurrency, on what agents may do or on what is
+    /// run: without it nothing is dispatched, as its default would allow more.
+    fn bound<T>(
         &mut self,
         key: &str,
         read: impl FnOnce(&Node<'_>) -> Result<T, Invalid>,

@@ -32,7 +32,7 @@ fn every_key_is_read() {
   max_concurrency: 9.0
   command: [npx, claude]
   policies: {prompt: a, describe: b, aggregate: c, dialogue: d}
-  policy_limits: {timeout_ms: 5, memory_mib: 6, stack_kib: 64, input_mib: 7, output_mib: 8, log_kib: 9}
+  policy_limits: {timeout_ms: 5, memory_mib: 6, input_mib: 7, output_mib: 8, log_kib: 9}
 ",
     );
     assert_eq!(config.problems, []);
@@ -54,7 +54,6 @@ fn every_key_is_read() {
         policy_limits: LimitOverrides {
             timeout_ms: Some(5),
             memory_mib: Some(6),
-            stack_kib: Some(64),
             input_mib: Some(7),
             output_mib: Some(8),
             log_kib: Some(9),
@@ -71,16 +70,8 @@ fn a_wrong_value_has_its_default_and_leaves_the_rest() {
             "2:20 settings.default_timeout: must be a whole number, at least 1, but is 0; the default 300 applies",
         ),
         (
-            "default_permission_mode: 1",
-            "2:28 settings.default_permission_mode: must be text, but is 1; put it in quotes; it is as if the key were not there",
-        ),
-        (
             "default_allowed_tools: Read",
             "2:26 settings.default_allowed_tools: must be a list, such as [a, b], but is the text \"Read\"; the default [] applies",
-        ),
-        (
-            "command: {}",
-            "2:12 settings.command: must be a list of a program and its arguments, such as [claude], but is a mapping; the default [\"claude\"] applies",
         ),
         (
             "policies: []",
@@ -106,8 +97,20 @@ fn a_wrong_value_has_its_default_and_leaves_the_rest() {
 }
 
 #[test]
-fn a_wrong_limit_on_money_depth_or_concurrency_stops_dispatching() {
+fn a_wrong_bound_on_what_agents_may_spend_or_do_stops_dispatching() {
     let cases = [
+        (
+            "default_permission_mode: 1",
+            "2:28 settings.default_permission_mode: must be text, but is 1; put it in quotes",
+        ),
+        (
+            "default_disallowed_tools: Bash",
+            "2:29 settings.default_disallowed_tools: must be a list, such as [a, b], but is the text \"Bash\"",
+        ),
+        (
+            "command: {}",
+            "2:12 settings.command: must be a list of a program and its arguments, such as [claude], but is a mapping",
+        ),
         (
             "max_dispatch_depth: 0",
             "2:23 settings.max_dispatch_depth: must be a whole number, at least 1, but is 0",
