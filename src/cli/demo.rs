@@ -11,6 +11,7 @@ use std::time::Instant;
 
 use serde_json::json;
 
+use super::signals::Signals;
 use super::terminal::{BOLD, FAINT, GOOD, print, print_text, report};
 use crate::config::Paths;
 use crate::dispatch::{Dispatcher, Lineage, Request};
@@ -23,6 +24,15 @@ const INFRA: &[(&str, &str)] = &[
 ];
 
 pub(super) async fn run() -> anyhow::Result<ExitCode> {
+    let mut signals = Signals::new()?;
+    tokio::select! {
+        // Dropping the demo removes its folder.
+        code = show() => code,
+        code = signals.next() => Ok(code),
+    }
+}
+
+async fn show() -> anyhow::Result<ExitCode> {
     let folder = tempfile::Builder::new().prefix("agent-dispatch-demo-").tempdir()?;
     write_project(&folder.path().join("infra"), INFRA)?;
     let config_file = folder.path().join("agents.yaml");
@@ -105,8 +115,8 @@ fn write_project(folder: &Path, files: &[(&str, &str)]) -> std::io::Result<()> {
 /// The demo's config. The paths are written as JSON strings, which are YAML too,
 /// so that any path will do.
 fn config(folder: &Path) -> anyhow::Result<String> {
-    let program = json!(std::env::current_exe()?);
-    let infra = json!(folder.join("infra"));
+    let program = json!(std::env::current_exe()?.to_string_lossy());
+    let infra = json!(folder.join("infra").to_string_lossy());
     Ok(format!(
         "\
 agents:

@@ -6,11 +6,9 @@ use std::sync::Arc;
 use serde_json::json;
 
 use super::DispatchArgs;
-use super::terminal::{FAINT, note, print, print_text, report};
+use super::signals::Signals;
+use super::terminal::{FAINT, note, print, print_text, refuse, report};
 use crate::dispatch::{Dispatcher, Preview, Refusal, Reply, Request};
-
-/// The exit code of a command that Ctrl-C ended, as shells count it.
-const INTERRUPTED: u8 = 130;
 
 pub(super) async fn run(
     dispatcher: &Arc<Dispatcher>,
@@ -27,7 +25,7 @@ pub(super) async fn run(
         return match dispatcher.preview(&request).await {
             Ok(Ok(preview)) => show_preview(&preview, arguments.json),
             Ok(Err(reply)) => show(&reply, arguments.json),
-            Err(refusal) => Ok(refused(&refusal)),
+            Err(refusal) => Ok(refused(&refusal, arguments.json)),
         };
     }
     dispatch(dispatcher, request, arguments.json).await
@@ -46,25 +44,31 @@ async fn dispatch(
     request: Request,
     json: bool,
 ) -> anyhow::Result<ExitCode> {
-    let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
-    let ended = tokio::select! {
-        ended = dispatcher.dispatch(request) => Some(ended),
-        _ = tokio::signal::ctrl_c() => None,
-        _ = terminate.recv() => None,
+    let mut signals = Signals::new()?;
+    let dispatch = dispatcher.dispatch(request);
+    tokio::pin!(dispatch);
+    let (ended, signal) = tokio::select! {
+        ended = &mut dispatch => (ended, None),
+        signal = signals.next() => {
+            // What the agent has said by now is still shown; a second signal
+            // does not wait for it.
+            dispatcher.cancel();
+            tokio::select! {
+                ended = &mut dispatch => (ended, Some(signal)),
+                signal = signals.next() => return Ok(signal),
+            }
+        }
     };
     dispatcher.end().await;
-    match ended {
-        Some(Ok(reply)) => show(&reply, json),
-        Some(Err(refusal)) => Ok(refused(&refusal)),
-        None => {
-            report("interrupted; the agent was ended", None);
-            Ok(ExitCode::from(INTERRUPTED))
-        }
-    }
+    let code = match ended {
+        Ok(reply) => show(&reply, json)?,
+        Err(refusal) => refused(&refusal, json),
+    };
+    Ok(signal.unwrap_or(code))
 }
 
-fn refused(refusal: &Refusal) -> ExitCode {
-    report(&refusal.message, refusal.hint.as_deref());
+fn refused(refusal: &Refusal, json: bool) -> ExitCode {
+    refuse(refusal, json);
     ExitCode::FAILURE
 }
 

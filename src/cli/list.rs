@@ -2,14 +2,14 @@
 
 use std::process::ExitCode;
 
-use super::terminal::{BAD, BOLD, FAINT, GOOD, note, print, report};
+use super::terminal::{BAD, BOLD, FAINT, GOOD, note, print, refuse};
 use crate::dispatch::{AgentEntry, Dispatcher, Health};
 
 pub(super) async fn run(dispatcher: &Dispatcher, json: bool) -> anyhow::Result<ExitCode> {
     let listing = match dispatcher.list().await {
         Ok(listing) => listing,
         Err(refusal) => {
-            report(&refusal.message, refusal.hint.as_deref());
+            refuse(&refusal, json);
             return Ok(ExitCode::FAILURE);
         }
     };

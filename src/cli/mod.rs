@@ -7,8 +7,10 @@
 mod demo;
 mod dispatch;
 mod list;
+mod log;
 mod practice_agent;
 mod serve;
+mod signals;
 mod terminal;
 
 use std::path::PathBuf;
@@ -88,13 +90,12 @@ struct DispatchArgs {
 /// Runs the command line of this process.
 pub fn main() -> ExitCode {
     let CommandLine { command } = CommandLine::parse();
-    match run(command) {
-        Ok(code) => code,
-        Err(error) => {
-            report(&format!("{error:#}"), None);
-            ExitCode::FAILURE
-        }
-    }
+    let code = run(command).unwrap_or_else(|error| {
+        report(&format!("{error:#}"), None);
+        ExitCode::FAILURE
+    });
+    log::finish();
+    code
 }
 
 fn run(command: Command) -> anyhow::Result<ExitCode> {
@@ -103,7 +104,7 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Serve => tracing::Level::INFO,
         _ => tracing::Level::WARN,
     };
-    terminal::log_to_stderr(level);
+    log::start(level);
     match command {
         // These three are processes of their own and never meet a runtime.
         Command::Runner => return Ok(crate::agent::runner_main().map(|()| ExitCode::SUCCESS)?),

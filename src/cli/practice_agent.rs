@@ -44,7 +44,7 @@ pub(super) fn run(arguments: &PracticeArgs) -> anyhow::Result<ExitCode> {
     let text = answer(&prompt, &directory);
     let duration = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
     let events = [
-        json!({"type": "system", "subtype": "init", "session_id": session, "cwd": directory}),
+        json!({"type": "system", "subtype": "init", "session_id": session, "cwd": directory.to_string_lossy()}),
         json!({"type": "assistant", "session_id": session,
                "message": {"role": "assistant", "content": [{"type": "text", "text": text}]}}),
         json!({"type": "result", "subtype": "success", "is_error": false, "result": text,

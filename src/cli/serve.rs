@@ -3,17 +3,15 @@
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use tokio::signal::unix::{SignalKind, signal};
-
+use super::signals::Signals;
 use crate::dispatch::Dispatcher;
 
 pub(super) async fn run(dispatcher: Arc<Dispatcher>) -> anyhow::Result<ExitCode> {
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    let mut terminate = signal(SignalKind::terminate())?;
+    let mut signals = Signals::new()?;
     let result = tokio::select! {
         result = crate::server::serve(Arc::clone(&dispatcher)) => result,
-        _ = interrupt.recv() => Ok(()),
-        _ = terminate.recv() => Ok(()),
+        // The usual way in which a client ends its server.
+        _ = signals.next() => Ok(()),
     };
     dispatcher.end().await;
     result?;

@@ -1,13 +1,12 @@
-//! Writing to the terminal: colour where there is one, and the log.
+//! Writing to the terminal, with colour where there is one.
 
 use std::io::{self, Write};
 
 use anstream::{eprintln, println};
 use clap::builder::styling::{AnsiColor, Style};
-use tracing_subscriber::filter::Targets;
-use tracing_subscriber::prelude::*;
+use serde_json::json;
 
-const LOG_VARIABLE: &str = "AGENT_DISPATCH_LOG";
+use crate::dispatch::Refusal;
 
 pub(super) const BOLD: Style = Style::new().bold();
 pub(super) const FAINT: Style = Style::new().dimmed();
@@ -38,6 +37,16 @@ pub(super) fn print(line: &str) {
     println!("{line}");
 }
 
+/// Says why a command could not do its work: as JSON on standard output where
+/// that was asked for, else on standard error.
+pub(super) fn refuse(refusal: &Refusal, json: bool) {
+    if json {
+        print(&json!({"error": refusal.message, "hint": refusal.hint}).to_string());
+    } else {
+        report(&refusal.message, refusal.hint.as_deref());
+    }
+}
+
 /// Data as it is, with a line's end added where there is none.
 pub(super) fn print_text(text: &str) -> io::Result<()> {
     let mut output = io::stdout().lock();
@@ -46,16 +55,4 @@ pub(super) fn print_text(text: &str) -> io::Result<()> {
         output.write_all(b"\n")?;
     }
     output.flush()
-}
-
-/// Sends the log to standard error: what `AGENT_DISPATCH_LOG` says, else our own
-/// lines of this level and up.
-pub(super) fn log_to_stderr(level: tracing::Level) {
-    let wanted = std::env::var(LOG_VARIABLE).ok();
-    let filter = wanted.as_deref().and_then(|wanted| wanted.parse::<Targets>().ok());
-    let filter = filter.unwrap_or_else(|| {
-        Targets::new().with_default(tracing::Level::ERROR).with_target("agent_dispatch", level)
-    });
-    let lines = tracing_subscriber::fmt::layer().with_writer(io::stderr).with_ansi(false);
-    tracing_subscriber::registry().with(lines).with(filter).init();
 }

@@ -3,8 +3,9 @@
 //! The depth travels in the environment and alone decides. The chain of names is
 //! there for people to read. Calling back the agent that asked is legitimate.
 
-use super::reply::Failure;
-use crate::agent::ErrorType;
+use std::num::{IntErrorKind, ParseIntError};
+
+use crate::agent::{ErrorType, Failure};
 
 const DEPTH: &str = "AGENT_DISPATCH_DEPTH";
 const CHAIN: &str = "AGENT_DISPATCH_CHAIN";
@@ -20,10 +21,15 @@ pub struct Lineage {
 
 impl Lineage {
     /// Reads the lineage that the dispatch above left in the environment. A depth
-    /// that is no number counts as 0.
+    /// that is no number counts as 0, one that is too large as the largest.
     pub fn from_environment() -> Self {
         let variable = |name| std::env::var(name).unwrap_or_default();
-        Self { depth: variable(DEPTH).parse().unwrap_or(0), chain: variable(CHAIN) }
+        let depth = variable(DEPTH);
+        let depth = depth.parse().unwrap_or_else(|error: ParseIntError| match error.kind() {
+            IntErrorKind::PosOverflow => u32::MAX,
+            _ => 0,
+        });
+        Self { depth, chain: variable(CHAIN) }
     }
 
     /// Lets a dispatch to `agent` through, or says why the chain ends here.
@@ -32,17 +38,14 @@ impl Lineage {
             return Ok(());
         }
         let chain = self.extended(agent);
-        Err(Failure {
-            error_type: ErrorType::Recursion,
-            error: format!(
-                "this dispatch would be number {} in a chain ({}), and at most {max_depth} are allowed",
-                self.depth + 1,
-                chain.replace('>', " > "),
-            ),
-            hint: Some(
-                "Answer from what is at hand instead of asking further. If chains of this length are meant to be, raise settings.max_dispatch_depth.".into(),
-            ),
-        })
+        let message = format!(
+            "this dispatch would be number {} in a chain ({}), and at most {max_depth} are allowed",
+            u64::from(self.depth) + 1,
+            chain.replace('>', " > "),
+        );
+        Err(Failure::new(ErrorType::Recursion, message).hint(
+            "Answer from what is at hand instead of asking further. If chains of this length are meant to be, raise settings.max_dispatch_depth.",
+        ))
     }
 
     /// What a run of `agent` gets into its environment.

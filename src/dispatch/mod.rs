@@ -28,7 +28,7 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::agent::{Claude, Outcome, Runner};
+use crate::agent::{Claude, ErrorType, Failure, Outcome, Runner};
 use crate::config::{Config, Loader, Paths};
 use crate::policy::Host;
 
@@ -46,7 +46,7 @@ const FAREWELL: Duration = Duration::from_millis(250);
 
 /// Serves requests; shared by all callers of a process.
 pub struct Dispatcher {
-    config: Loader,
+    config: Arc<Loader>,
     /// The config whose problems were logged last.
     logged: Mutex<Option<Arc<Config>>>,
     policies: Arc<Host>,
@@ -65,7 +65,7 @@ impl Dispatcher {
     pub fn new(paths: &Paths, executable: &Path, lineage: Lineage) -> Self {
         let compiled = paths.cache_folder.join("components");
         Self {
-            config: Loader::new(&paths.config_file),
+            config: Arc::new(Loader::new(&paths.config_file)),
             logged: Mutex::new(None),
             policies: Arc::new(Host::new(executable.to_owned(), compiled)),
             runner: Runner::new(executable, &["runner"]),
@@ -98,25 +98,29 @@ impl Dispatcher {
     ///
     /// [`Refusal`] when the config cannot be read.
     pub async fn list(&self) -> Result<Listing, Refusal> {
-        let config = self.load()?;
-        // A directory on a network mount can hang; only this call waits for it.
-        tokio::task::spawn_blocking(move || Listing::of(&config))
-            .await
-            .map_err(|error| Refusal::new(format!("the listing was lost: {error}")))
+        let config = self.load().await?;
+        blocking(move || Ok(Listing::of(&config))).await
     }
 
-    /// Ends all runs, and waits a moment for them. The runner ends what is left.
-    pub async fn end(&self) {
+    /// Cancels all dispatches; each still gets its reply.
+    pub fn cancel(&self) {
         self.ending.cancel();
+    }
+
+    /// Cancels all dispatches and waits a moment for them. The runner ends what is
+    /// left then.
+    pub async fn end(&self) {
+        self.cancel();
         self.runs.close();
         let _ = tokio::time::timeout(FAREWELL, self.runs.wait()).await;
     }
 
-    fn load(&self) -> Result<Arc<Config>, Refusal> {
-        let config = self
-            .config
-            .load()
-            .map_err(|error| Refusal::new(error.to_string()).with_hint(error.hint()))?;
+    async fn load(&self) -> Result<Arc<Config>, Refusal> {
+        let loader = Arc::clone(&self.config);
+        let config = blocking(move || {
+            loader.load().map_err(|error| Refusal::new(error.to_string()).with_hint(error.hint()))
+        })
+        .await?;
         // The loader gives the same config until the file changes.
         let mut logged = self.logged.lock().unwrap_or_else(PoisonError::into_inner);
         if !logged.as_ref().is_some_and(|logged| Arc::ptr_eq(logged, &config)) {
@@ -129,22 +133,27 @@ impl Dispatcher {
     }
 
     async fn serve(&self, request: &Request, cancel: &CancellationToken) -> Result<Reply, Refusal> {
-        let config = self.load()?;
+        let config = self.load().await?;
         let agent = match self.admit(&config, request)? {
             Ok(agent) => agent,
             Err(failure) => return Ok(Reply::not_run(&request.agent, failure)),
         };
-        let _slot = tokio::select! {
-            slot = self.slots.acquire(config.settings.max_concurrency as usize) => slot,
-            () = cancel.cancelled() => return Ok(Reply::not_run(&request.agent, reply::Failure::cancelled())),
-        };
-        let plan = match self.plan(&config, agent, request).await {
-            Ok(plan) => plan,
-            Err(failure) => return Ok(Reply::not_run(&agent.name, failure)),
+        let prepared = cancel.run_until_cancelled(async {
+            let slot = self.slots.acquire(config.settings.max_concurrency as usize).await;
+            self.plan(&config, agent, request).await.map(|plan| (slot, plan))
+        });
+        let (_slot, plan) = match prepared.await {
+            Some(Ok(prepared)) => prepared,
+            Some(Err(failure)) => return Ok(Reply::not_run(&agent.name, failure)),
+            None => {
+                let message = "the dispatch was cancelled before the agent was started";
+                let failure = Failure::new(ErrorType::Cancelled, message);
+                return Ok(Reply::not_run(&agent.name, failure));
+            }
         };
         let outcome =
             crate::agent::run(&self.cli, &self.runner, &plan.run, cancel, &mut |_event| {}).await;
-        let mut reply = Reply::of(&request.agent, outcome, plan.run.max_budget_usd);
+        let mut reply = Reply::of(&agent.name, outcome, plan.run.max_budget_usd);
         prompt::interpret(&plan.worded, &mut reply).await;
         Ok(reply)
     }
@@ -178,4 +187,14 @@ impl Reply {
             policy_fallback: None,
         }
     }
+}
+
+/// Runs what touches the file system off the reactor: a directory on a network
+/// mount can hang, and only the call that looks at it may wait.
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, Refusal> + Send + 'static,
+) -> Result<T, Refusal> {
+    tokio::task::spawn_blocking(work)
+        .await
+        .unwrap_or_else(|error| Err(Refusal::new(format!("the call was lost: {error}"))))
 }

@@ -2,9 +2,9 @@
 
 use super::Dispatcher;
 use super::prompt::{self, Worded};
-use super::reply::{Failure, Refusal, Reply};
+use super::reply::{Refusal, Reply};
 use super::request::Request;
-use crate::agent::{Cli, Job, Outcome, RunRequest, Session};
+use crate::agent::{Cli, Failure, Job, Outcome, RunRequest, Session};
 use crate::config::{Agent, Config, LookupError};
 
 /// What is run for a request.
@@ -35,7 +35,7 @@ impl Dispatcher {
     /// As [`Dispatcher::dispatch`]; the inner error is the reply that the dispatch
     /// would get without anything having run.
     pub async fn preview(&self, request: &Request) -> Result<Result<Preview, Reply>, Refusal> {
-        let config = self.load()?;
+        let config = self.load().await?;
         let agent = match self.admit(&config, request)? {
             Ok(agent) => agent,
             Err(failure) => return Ok(Err(Reply::not_run(&request.agent, failure))),

@@ -3,9 +3,9 @@
 
 use std::sync::Arc;
 
-use super::reply::{Failure, Reply};
+use super::reply::Reply;
 use super::request::Request;
-use crate::agent::ErrorType;
+use crate::agent::{ErrorType, Failure};
 use crate::config::{Agent, Config, LimitOverrides, OnError};
 use crate::policy::prompt::{self, Edit, Interpretation, Prompt};
 use crate::policy::{ComponentSource, Host, Limits, PolicyError, Source};
@@ -51,8 +51,9 @@ pub(super) async fn word(
         Ok((rendered, policy)) => Ok(worded(rendered, policy, seen, None)),
         Err(error) if falls_back(config, name) => {
             tracing::warn!(agent = agent.name, %error, "the built-in prompt policy stands in");
+            let stand_in = built_in(config, STAND_IN);
             let (rendered, policy) =
-                render(host, &stand_in(), &seen).await.map_err(|error| failure(&error))?;
+                render(host, &stand_in, &seen).await.map_err(|error| failure(&error))?;
             Ok(worded(rendered, policy, seen, Some(error)))
         }
         Err(error) => Err(failure(&error)),
@@ -104,17 +105,10 @@ fn worded(
 /// A name is looked up in the config's `policies`, then among the built-in ones.
 fn source(config: &Config, name: &str) -> Result<Source, Failure> {
     let Some(entry) = config.policy(name) else {
-        return Ok(Source {
-            name: name.to_owned(),
-            component: ComponentSource::BuiltIn(name.to_owned()),
-            config: "{}".to_owned(),
-            limits: limits(config.settings.policy_limits),
-        });
+        return Ok(built_in(config, name));
     };
-    let entry = entry.map_err(|problem| Failure {
-        error_type: ErrorType::Policy,
-        error: format!("policy '{name}' cannot be used: {problem}"),
-        hint: None,
+    let entry = entry.map_err(|problem| {
+        Failure::new(ErrorType::Policy, format!("policy '{name}' cannot be used: {problem}"))
     })?;
     Ok(Source {
         name: name.to_owned(),
@@ -140,23 +134,20 @@ fn limits(set: LimitOverrides) -> Limits {
     }
 }
 
-fn stand_in() -> Source {
+fn built_in(config: &Config, name: &str) -> Source {
     Source {
-        name: STAND_IN.to_owned(),
-        component: ComponentSource::BuiltIn(STAND_IN.to_owned()),
+        name: name.to_owned(),
+        component: ComponentSource::BuiltIn(name.to_owned()),
         config: "{}".to_owned(),
-        limits: Limits::default(),
+        limits: limits(config.settings.policy_limits),
     }
 }
 
 fn failure(error: &PolicyError) -> Failure {
-    Failure {
-        error_type: ErrorType::Policy,
-        error: error.to_string(),
-        hint: Some(
-            "Nothing was run or spent. Repair the policy or its entry under `policies:` in agents.yaml, or choose a built-in one there (classic, xml).".into(),
-        ),
-    }
+    let built_in = crate::policy::built_in_names("prompt").collect::<Vec<_>>().join(" or ");
+    Failure::new(ErrorType::Policy, error.to_string()).hint(format!(
+        "Nothing was run or spent. Repair the policy or its entry under `policies` in agents.yaml, or choose another one ({built_in} are built in) with `policies: {{prompt: NAME}}` of the agent or in settings."
+    ))
 }
 
 fn seen(config: &Config, agent: &Agent, request: &Request, depth: u32) -> prompt::Request {
@@ -212,16 +203,10 @@ fn apply(interpretation: Interpretation, reply: &mut Reply) {
         }
         Edit::Replace(text) => reply.result = text,
     }
-    reply.outcome = interpretation.outcome.filter(|outcome| !outcome.is_empty());
-    if let Some(hint) = interpretation.hint.filter(|hint| !hint.trim().is_empty()) {
+    reply.outcome = interpretation.outcome;
+    if let Some(hint) = interpretation.hint {
         reply.add_hint(&hint);
     }
-    if let Some(parsed) = interpretation.parsed {
-        match serde_json::from_str(&parsed) {
-            Ok(value) => reply.parsed_result = Some(value),
-            Err(error) => {
-                reply.policy_error = Some(format!("what the policy parsed is no JSON: {error}"));
-            }
-        }
-    }
+    // The policy room has made sure that it is JSON.
+    reply.parsed_result = interpretation.parsed.and_then(|json| serde_json::from_str(&json).ok());
 }

@@ -3,7 +3,7 @@
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::agent::ErrorType;
+use crate::agent::{ErrorType, Failure};
 
 /// The reply to a request that was let through: the agent ran, or something kept
 /// it from running. Keys and their order are those of the Python tool; absent
@@ -70,7 +70,7 @@ impl Reply {
             cost_usd: None,
             duration_ms: None,
             num_turns: None,
-            error: Some(failure.error),
+            error: Some(failure.message),
             error_type: Some(failure.error_type),
             parsed_result: None,
             denied_tools: Vec::new(),
@@ -90,25 +90,6 @@ impl Reply {
                 present.push_str(hint);
             }
             None => self.hint = Some(hint.to_owned()),
-        }
-    }
-}
-
-/// Why an agent was not run: a reply, not an error of the call.
-#[derive(Debug, Clone)]
-pub(super) struct Failure {
-    pub(super) error_type: ErrorType,
-    pub(super) error: String,
-    pub(super) hint: Option<String>,
-}
-
-impl Failure {
-    /// The caller went away before anything ran.
-    pub(super) fn cancelled() -> Self {
-        Self {
-            error_type: ErrorType::Cancelled,
-            error: "the dispatch was cancelled before it started".into(),
-            hint: None,
         }
     }
 }

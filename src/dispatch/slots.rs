@@ -1,6 +1,6 @@
 //! How many runs go on at once.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
@@ -8,35 +8,66 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 /// not to the one who waits for its reply.
 pub(super) struct Slots {
     semaphore: Arc<Semaphore>,
-    limit: Mutex<usize>,
+    size: Arc<Mutex<Size>>,
+}
+
+#[derive(Default)]
+struct Size {
+    limit: usize,
+    /// Slots that are in use beyond a limit that was lowered; they are not given
+    /// back when their runs end.
+    excess: usize,
 }
 
 /// The right to run one agent; given back when dropped.
-pub(super) struct Slot(#[expect(dead_code, reason = "held, never read")] OwnedSemaphorePermit);
+pub(super) struct Slot {
+    permit: Option<OwnedSemaphorePermit>,
+    size: Arc<Mutex<Size>>,
+}
 
 impl Slots {
     pub(super) fn new() -> Self {
-        Self { semaphore: Arc::new(Semaphore::new(0)), limit: Mutex::new(0) }
+        Self { semaphore: Arc::new(Semaphore::new(0)), size: Arc::default() }
     }
 
-    /// Waits for a slot under the limit that the config names now. A lowered
-    /// limit takes effect as runs end.
+    /// Waits for a slot under the limit that the config names now.
     pub(super) async fn acquire(&self, limit: usize) -> Slot {
         self.resize(limit);
-        let permit = Arc::clone(&self.semaphore).acquire_owned().await;
         // The semaphore is never closed, which is the only way this fails.
-        Slot(permit.unwrap_or_else(|_| unreachable!("the semaphore is never closed")))
+        let permit = Arc::clone(&self.semaphore).acquire_owned().await.ok();
+        Slot { permit, size: Arc::clone(&self.size) }
     }
 
-    fn resize(&self, wanted: usize) {
-        let mut limit = self.limit.lock().unwrap_or_else(PoisonError::into_inner);
-        if wanted > *limit {
-            self.semaphore.add_permits(wanted - *limit);
-            *limit = wanted;
+    fn resize(&self, limit: usize) {
+        let mut size = lock(&self.size);
+        if limit > size.limit {
+            let more = limit - size.limit;
+            let paid = more.min(size.excess);
+            size.excess -= paid;
+            self.semaphore.add_permits(more - paid);
         } else {
-            *limit -= self.semaphore.forget_permits(*limit - wanted);
+            let fewer = size.limit - limit;
+            size.excess += fewer - self.semaphore.forget_permits(fewer);
+        }
+        size.limit = limit;
+    }
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        let mut size = lock(&self.size);
+        if size.excess > 0
+            && let Some(permit) = self.permit.take()
+        {
+            size.excess -= 1;
+            permit.forget();
         }
     }
+}
+
+/// A panic elsewhere leaves two numbers that still belong together.
+fn lock(size: &Mutex<Size>) -> MutexGuard<'_, Size> {
+    size.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]
@@ -55,5 +86,19 @@ mod tests {
         assert!(slots.acquire(1).now_or_never().is_none(), "one runs, one is allowed");
         drop(second);
         assert!(slots.acquire(1).now_or_never().is_some());
+    }
+
+    #[tokio::test]
+    async fn a_lowered_limit_comes_before_those_who_wait() {
+        let slots = Slots::new();
+        let (first, second) = (slots.acquire(2).await, slots.acquire(2).await);
+        let mut waiting = Box::pin(slots.acquire(2));
+        assert!((&mut waiting).now_or_never().is_none());
+        let mut later = Box::pin(slots.acquire(1));
+        assert!((&mut later).now_or_never().is_none());
+        drop(first);
+        assert!((&mut waiting).now_or_never().is_none(), "one still runs, one is allowed");
+        drop(second);
+        assert!((&mut waiting).now_or_never().is_some());
     }
 }

@@ -10,7 +10,6 @@ use std::time::{Duration, Instant};
 use tokio::sync::Notify;
 use wasmtime::component::{HasSelf, Linker, ResourceTable};
 use wasmtime::{ResourceLimiter, Store, Trap, UpdateDeadline};
-use wasmtime_wasi::p2::pipe::MemoryOutputPipe;
 use wasmtime_wasi::{
     Deterministic, HostMonotonicClock, HostWallClock, WasiCtx, WasiCtxView, WasiView,
 };
@@ -18,6 +17,8 @@ use wasmtime_wasi::{
 use super::component::Loaded;
 use super::error::Failure;
 use super::limits::{self, Limits, mebibytes};
+use super::stderr::Tail;
+use super::text;
 use super::prompt::bindings::agent_dispatch::policy::host;
 
 /// How often a guest that is past its time is reminded.
@@ -40,7 +41,7 @@ pub(super) struct State {
 struct EmptyWasi {
     context: WasiCtx,
     table: ResourceTable,
-    stderr: MemoryOutputPipe,
+    stderr: Tail,
 }
 
 pub(super) fn add_to_linker(linker: &mut Linker<State>) -> wasmtime::Result<()> {
@@ -117,7 +118,7 @@ async fn run<T>(
         tracing::warn!(
             policy = state.policy,
             dropped = state.log_dropped,
-            "policy logs too much; bytes dropped"
+            "the policy logs too much; its further lines are dropped"
         );
     }
     match result {
@@ -164,8 +165,8 @@ impl State {
         if message.contains("fuel allocated for hostcalls has been exhausted") {
             return Failure::Limit { limit: "output_mib", value: self.limits.output_mib };
         }
-        let stderr = self.wasi.as_ref().map(|wasi| wasi.stderr.contents()).unwrap_or_default();
-        Failure::Trap { message, stderr: String::from_utf8_lossy(&stderr).into_owned() }
+        let stderr = self.wasi.as_ref().map(|wasi| wasi.stderr.text()).unwrap_or_default();
+        Failure::Trap { message, stderr: text::shown(stderr.trim(), text::SAID) }
     }
 
     fn refuse(&mut self, failure: Failure) -> wasmtime::Result<bool> {
@@ -222,11 +223,13 @@ impl ResourceLimiter for State {
 
 impl host::Host for State {
     fn log(&mut self, level: host::Level, message: String) {
-        if message.len() > self.log_left {
-            self.log_dropped += message.len();
+        let cost = message.len() + limits::LOG_LINE_BYTES;
+        if cost > self.log_left {
+            self.log_dropped += 1;
             return;
         }
-        self.log_left -= message.len();
+        self.log_left -= cost;
+        let message = text::shown(&message, message.len());
         let policy = &self.policy;
         match level {
             host::Level::Error => tracing::error!(policy, "{message}"),
@@ -246,7 +249,7 @@ impl WasiView for State {
 
 impl EmptyWasi {
     fn new() -> Box<Self> {
-        let stderr = MemoryOutputPipe::new(limits::STDERR_BYTES);
+        let stderr = Tail::default();
         let mut table = ResourceTable::new();
         table.set_max_capacity(limits::HANDLES);
         let context = WasiCtx::builder()

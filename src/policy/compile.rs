@@ -12,17 +12,21 @@ use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use wasmtime::Engine;
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::io::Errno;
 use wasmtime::component::Component;
 
 use super::error::Failure;
-use super::{engine, limits};
+use super::{engine, limits, text};
 
 /// CPU seconds of one compilation. A 18 MB component takes 7.
 const COMPILE_CPU_SECONDS: u64 = 60;
+/// How long one compilation may take by the clock.
+const COMPILE_TIME: Duration = Duration::from_secs(80);
 /// Address space of one compilation, in bytes.
 const COMPILE_ADDRESS_SPACE: u64 = 4 << 30;
 /// How long one server waits for another that compiles the same component.
@@ -57,52 +61,48 @@ impl Compiler {
         if let Some(component) = read_compiled(engine, &compiled) {
             return Ok(component);
         }
-        match self.compile_to_disk(engine, bytes, &name, &compiled) {
-            Ok(component) => Ok(component),
-            Err(ToDisk::Compile(failure)) => Err(failure),
-            Err(ToDisk::Folder(error)) => {
-                tracing::warn!(folder = %self.folder.display(), %error,
-                    "compiled policies cannot be kept on disk; every server compiles its own");
-                self.compile_to_memory(engine, bytes)
+        let partial = self.folder.join(format!("{name}.partial"));
+        let mut claim = self.claim(&partial).inspect_err(|error| self.complain(error));
+        // Another server may have been at it while this one waited.
+        if let Some(component) = read_compiled(engine, &compiled) {
+            let _ = std::fs::remove_file(&partial);
+            return Ok(component);
+        }
+        let code = self.compile(bytes)?;
+        if let Ok(claim) = &mut claim {
+            let kept = keep(claim, &code, &partial, &compiled).inspect_err(|error| {
+                self.complain(error);
+                let _ = std::fs::remove_file(&partial);
+            });
+            self.remove_old();
+            if kept.is_ok()
+                && let Some(component) = read_compiled(engine, &compiled)
+            {
+                return Ok(component);
+            }
+        }
+        // SAFETY: the bytes come from our own compile child over a pipe of ours.
+        #[expect(unsafe_code, reason = "machine code cannot be loaded any other way")]
+        let component = unsafe { Component::deserialize(engine, code) };
+        component.map_err(|error| Failure::Compile(error.to_string()))
+    }
+
+    /// The file under which no other server compiles the component meanwhile.
+    fn claim(&self, partial: &Path) -> io::Result<File> {
+        DirBuilder::new().recursive(true).mode(0o700).create(&self.folder)?;
+        loop {
+            let file = private_file(partial)?;
+            wait_for(&file)?;
+            // What was locked may by now have another name, or none.
+            if is_at(&file, partial) {
+                return Ok(file);
             }
         }
     }
 
-    fn compile_to_disk(
-        &self,
-        engine: &Engine,
-        bytes: &[u8],
-        name: &str,
-        compiled: &Path,
-    ) -> Result<Component, ToDisk> {
-        DirBuilder::new().recursive(true).mode(0o700).create(&self.folder)?;
-        let partial = self.folder.join(format!("{name}.partial"));
-        let file = loop {
-            let file = private_file(&partial)?;
-            wait_for(&file)?;
-            // Another server may have been at it while this one waited.
-            if let Some(component) = read_compiled(engine, compiled) {
-                return Ok(component);
-            }
-            // What was locked may by now have another name, or none.
-            if is_at(&file, &partial) {
-                break file;
-            }
-        };
-        // What a killed server left in it is overwritten.
-        file.set_len(0)?;
-        let result = self.run_child(bytes, file.try_clone()?.into()).and_then(|_| {
-            file.sync_all()?;
-            std::fs::rename(&partial, compiled)?;
-            read_compiled(engine, compiled).ok_or_else(|| {
-                ToDisk::Folder(io::Error::other("the compiled file cannot be read back"))
-            })
-        });
-        match &result {
-            Ok(_) => self.remove_old(),
-            Err(_) => drop(std::fs::remove_file(&partial)),
-        }
-        result
+    fn complain(&self, error: &io::Error) {
+        tracing::warn!(folder = %self.folder.display(), %error,
+            "compiled policies cannot be kept on disk; every server compiles its own");
     }
 
     /// Removes what was compiled long ago; what is still in use is compiled again.
@@ -115,67 +115,74 @@ impl Compiler {
         }
     }
 
-    fn compile_to_memory(&self, engine: &Engine, bytes: &[u8]) -> Result<Component, Failure> {
-        let code = self.run_child(bytes, Stdio::piped()).map_err(|error| match error {
-            ToDisk::Compile(failure) => failure,
-            ToDisk::Folder(error) => Failure::Host(format!("cannot start the compiler: {error}")),
-        })?;
-        // SAFETY: the bytes come from our own compile child over a pipe of ours.
-        #[expect(unsafe_code, reason = "machine code cannot be loaded any other way")]
-        let component = unsafe { Component::deserialize(engine, code) };
-        component.map_err(|error| Failure::Compile(error.to_string()))
-    }
-
-    /// Compiles; returns what the child wrote when `output` is a pipe.
-    fn run_child(&self, bytes: &[u8], output: Stdio) -> Result<Vec<u8>, ToDisk> {
+    /// Has the child compile.
+    fn compile(&self, bytes: &[u8]) -> Result<Vec<u8>, Failure> {
+        let failed = |what: &str, error: io::Error| {
+            Failure::Host(format!("the compiler cannot be {what}: {error}"))
+        };
+        tracing::debug!("compiling a policy");
         let mut child = Command::new(&self.executable)
             .arg("compile-policy")
             .env_clear()
             .stdin(Stdio::piped())
-            .stdout(output)
+            .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
-            .map_err(|error| Failure::Host(format!("cannot start the compiler: {error}")))?;
-        // The child reads all of its input before it writes anything, so this
-        // cannot block on a full pipe; where it died early, it said why.
-        if let Some(mut input) = child.stdin.take() {
-            let _ = input.write_all(bytes);
+            .map_err(|error| failed("started", error))?;
+        let (input, output) = (child.stdin.take(), child.stdout.take());
+        let deadline = Instant::now() + COMPILE_TIME;
+        let code = std::thread::scope(|scope| {
+            // Where the child dies early, it says why; the writer ends with it.
+            scope.spawn(|| input.map(|mut input| input.write_all(bytes)));
+            let code = output.map_or(Ok(Vec::new()), |output| read_until(output, deadline));
+            if code.is_err() {
+                let _ = child.kill();
+            }
+            code
+        });
+        let ended = child.wait_with_output().map_err(|error| failed("waited for", error))?;
+        let code = code.map_err(|error| failed("read from", error))?;
+        if ended.status.success() {
+            return Ok(code);
         }
-        let output = child
-            .wait_with_output()
-            .map_err(|error| Failure::Host(format!("cannot wait for the compiler: {error}")))?;
-        if output.status.success() {
-            return Ok(output.stdout);
-        }
-        let said = String::from_utf8_lossy(&output.stderr);
-        let reason = match said.trim() {
+        let said = String::from_utf8_lossy(&ended.stderr);
+        Err(Failure::Compile(match said.trim() {
             "" => format!(
                 "the compiler ended with {}; it may use {COMPILE_CPU_SECONDS} s of CPU and {} GiB",
-                output.status,
+                ended.status,
                 COMPILE_ADDRESS_SPACE >> 30
             ),
-            said => said.chars().take(2000).collect(),
-        };
-        Err(Failure::Compile(reason).into())
+            said => text::shown(said, text::SAID),
+        }))
     }
 }
 
-/// Compiling failed, or only keeping the result.
-enum ToDisk {
-    Compile(Failure),
-    Folder(io::Error),
-}
-
-impl From<io::Error> for ToDisk {
-    fn from(error: io::Error) -> Self {
-        Self::Folder(error)
+/// Reads to the end, but no longer than this.
+fn read_until(mut output: ChildStdout, deadline: Instant) -> io::Result<Vec<u8>> {
+    let mut code = Vec::new();
+    let mut chunk = vec![0; 1 << 16];
+    loop {
+        let left = deadline.saturating_duration_since(Instant::now());
+        let ready = poll(&mut [PollFd::new(&output, PollFlags::IN)], Some(&left.try_into().unwrap_or_default()));
+        match ready {
+            Ok(0) => return Err(io::ErrorKind::TimedOut.into()),
+            Ok(_) => match output.read(&mut chunk)? {
+                0 => return Ok(code),
+                read => code.extend_from_slice(&chunk[..read]),
+            },
+            Err(Errno::INTR) => {}
+            Err(error) => return Err(error.into()),
+        }
     }
 }
 
-impl From<Failure> for ToDisk {
-    fn from(failure: Failure) -> Self {
-        Self::Compile(failure)
-    }
+/// Writes the machine code and gives it its name. The claim makes the file ours;
+/// what a killed server left in it is overwritten.
+fn keep(claim: &mut File, code: &[u8], partial: &Path, compiled: &Path) -> io::Result<()> {
+    claim.set_len(0)?;
+    claim.write_all(code)?;
+    claim.sync_all()?;
+    std::fs::rename(partial, compiled)
 }
 
 /// The compiled file, if it is there, ours alone, and fits this engine.

@@ -68,29 +68,22 @@ fn check_imports(imports: &[&str]) -> Result<(), Failure> {
 }
 
 fn check_exports<'a>(exports: impl Iterator<Item = &'a str>, kind: &str) -> Result<(), Failure> {
-    let mut found = Vec::new();
-    for export in exports {
-        let Some((name, version)) =
-            export.strip_prefix(PACKAGE).and_then(|export| export.split_once('@'))
-        else {
-            continue;
-        };
-        if name == kind {
-            return if compatible(version) {
-                Ok(())
-            } else {
-                Err(Failure::Unusable(format!(
-                    "its component is made for the interface {version}; this agent-dispatch offers {VERSION}"
-                )))
-            };
-        }
-        found.push(name);
+    let exports: Vec<(&str, &str)> = exports
+        .filter_map(|export| export.strip_prefix(PACKAGE)?.split_once('@'))
+        .collect();
+    let versions: Vec<&str> =
+        exports.iter().filter(|(name, _)| *name == kind).map(|(_, version)| *version).collect();
+    if versions.iter().any(|version| compatible(version)) {
+        return Ok(());
     }
-    Err(Failure::Unusable(match found.as_slice() {
-        [] => format!(
-            "its component exports no policy; a {kind} policy exports {PACKAGE}{kind}@{VERSION}"
-        ),
-        kinds => format!("its component is no {kind} policy, but one for: {}", kinds.join(", ")),
+    Err(Failure::Unusable(if !versions.is_empty() {
+        let versions = versions.join(", ");
+        format!("its component is made for the interface {versions}; this agent-dispatch offers {VERSION}")
+    } else if exports.is_empty() {
+        format!("its component exports no policy; a {kind} policy exports {PACKAGE}{kind}@{VERSION}")
+    } else {
+        let kinds: Vec<&str> = exports.iter().map(|(name, _)| *name).collect();
+        format!("its component is no {kind} policy, but one for: {}", kinds.join(", "))
     }))
 }
 

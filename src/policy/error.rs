@@ -110,8 +110,5 @@ pub enum Failure {
 }
 
 fn quoted(stderr: &str) -> String {
-    match stderr.trim() {
-        "" => String::new(),
-        text => format!("; it wrote: {text}"),
-    }
+    if stderr.is_empty() { String::new() } else { format!("; it wrote: {stderr}") }
 }

@@ -42,20 +42,21 @@ impl Host {
     ) -> Result<Arc<Loaded>, PolicyError> {
         let key = (source.component.clone(), kind);
         let found = lock(&self.loaded).get(&key).cloned();
-        if let Some(loaded) = &found
-            && source.component.is_unchanged(&loaded.stamp)
-        {
+        // Nothing on disk has to be looked at.
+        if let (Some(loaded), ComponentSource::BuiltIn(_)) = (&found, &source.component) {
             return Ok(Arc::clone(loaded));
         }
         let host = Arc::clone(self);
         let wanted = source.clone();
-        let loaded = tokio::task::spawn_blocking(move || host.load_now(&wanted, kind, found))
-            .await
-            .unwrap_or_else(|error| {
-                let failure = Failure::Host(format!("loading was lost: {error}"));
-                Err(source.error(Arc::default(), failure))
-            })
-            .map(Arc::new)?;
+        let loaded = tokio::task::spawn_blocking(move || match found {
+            Some(loaded) if wanted.component.is_unchanged(&loaded.stamp) => Ok(loaded),
+            found => host.load_now(&wanted, kind, found).map(Arc::new),
+        })
+        .await
+        .unwrap_or_else(|error| {
+            let failure = Failure::Host(format!("loading was lost: {error}"));
+            Err(source.error(Arc::default(), failure))
+        })?;
         lock(&self.loaded).insert(key, Arc::clone(&loaded));
         Ok(loaded)
     }

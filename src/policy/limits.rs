@@ -12,7 +12,7 @@ pub struct Limits {
     pub input_mib: u64,
     /// MiB of data that comes out.
     pub output_mib: u64,
-    /// KiB of log lines; what is more is dropped and counted.
+    /// KiB of log, 64 bytes a line included; what is more is dropped and counted.
     pub log_kib: u64,
 }
 
@@ -36,8 +36,8 @@ pub(super) const TABLE_ENTRIES: usize = 1 << 20;
 pub(super) const HANDLES: usize = 1024;
 /// Memories, tables and core instances a component may have, of each.
 pub(super) const INSTANCES: usize = 64;
-/// Guest standard error that an error may quote, in bytes.
-pub(super) const STDERR_BYTES: usize = 4 << 10;
+/// What a log line costs beside its text, in bytes.
+pub(super) const LOG_LINE_BYTES: usize = 64;
 
 /// `mib` MiB in bytes, as far as this machine can count.
 pub(super) fn mebibytes(mib: u64) -> usize {

@@ -3,6 +3,7 @@
 use wasmparser::{ComponentName, KnownCustom, Parser, Payload};
 
 use super::error::Identity;
+use super::text;
 
 /// Longest name or version that is shown, in characters.
 const SHOWN: usize = 64;
@@ -20,12 +21,13 @@ pub(super) fn identity(bytes: &[u8], digest: &str) -> Identity {
                 KnownCustom::ComponentName(names) => {
                     for name in names.into_iter().flatten() {
                         if let ComponentName::Component { name, .. } = name {
-                            identity.name = Some(shown(name));
+                            identity.name = Some(text::shown(name, SHOWN));
                         }
                     }
                 }
                 _ if section.name() == "version" => {
-                    identity.version = std::str::from_utf8(section.data()).ok().map(shown);
+                    let version = std::str::from_utf8(section.data()).ok();
+                    identity.version = version.map(|version| text::shown(version, SHOWN));
                 }
                 _ => {}
             },
@@ -34,9 +36,4 @@ pub(super) fn identity(bytes: &[u8], digest: &str) -> Identity {
         }
     }
     identity
-}
-
-/// A component's author is not trusted with the reader's terminal.
-fn shown(text: &str) -> String {
-    text.chars().filter(|character| !character.is_control()).take(SHOWN).collect()
 }

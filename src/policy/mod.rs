@@ -5,10 +5,12 @@
 //! instance, and says in one error which policy failed, at what, and why. It
 //! knows nothing of agents, processes or the config file.
 //!
-//! - [`source`]: where a component's bytes come from, and how a change is noticed
-//! - [`compile`]: bytes to machine code, in a child process, kept on disk
-//! - [`component`]: what a component exports, imports and calls itself
-//! - [`call`]: one call in the sandbox; [`limits`]: what it may use
+//! - `source`: where a component's bytes come from, and how a change is noticed
+//! - `compile`: bytes to machine code, in a child process, kept on disk
+//! - `component`: what a component exports and imports; `metadata`: what it calls
+//!   itself
+//! - `call`: one call in the sandbox; `limits`: what it may use; `stderr` and
+//!   `text`: what it says
 //! - [`prompt`]: the typed face of the kind `prompt`
 
 mod built_in;
@@ -22,6 +24,7 @@ mod limits;
 mod metadata;
 pub mod prompt;
 mod source;
+mod stderr;
 mod text;
 
 pub use built_in::names as built_in_names;

@@ -2,12 +2,14 @@
 
 use std::sync::Arc;
 
+use serde::de::IgnoredAny;
+
 use super::call;
 use super::component::Loaded;
 use super::error::{Failure, PolicyError};
 use super::limits::{self, mebibytes};
 use super::source::Source;
-use super::text::Allowance;
+use super::text::{Allowance, SAID, shown};
 use super::{Host, Limits};
 
 #[expect(missing_docs, reason = "generated from wit/, which documents them")]
@@ -30,6 +32,9 @@ const KIND: &str = "prompt";
 /// Largest addition to a system prompt, in bytes: it travels as one argument of
 /// a command line, which the kernel limits to 128 KiB.
 const SYSTEM_BYTES: usize = 64 << 10;
+
+/// What a reply may be said to be.
+const OUTCOMES: [&str; 3] = ["done", "partial", "blocked"];
 
 /// A prompt policy that is loaded and whose config it has accepted.
 pub struct Prompt {
@@ -90,9 +95,14 @@ impl Prompt {
         if rendered.user.trim().is_empty() {
             return Err(self.error(Failure::BadDecision("the prompt is empty".into())));
         }
-        if rendered.system.as_ref().is_some_and(|system| system.len() > SYSTEM_BYTES) {
+        let system = rendered.system.as_deref().unwrap_or_default();
+        if system.len() > SYSTEM_BYTES {
             let bound = format!("{} KiB of system prompt", SYSTEM_BYTES >> 10);
             return Err(self.error(Failure::Bound { bound }));
+        }
+        if system.contains('\0') {
+            let problem = "the system prompt holds a NUL character".to_owned();
+            return Err(self.error(Failure::BadDecision(problem)));
         }
         Ok(rendered)
     }
@@ -114,10 +124,30 @@ impl Prompt {
         let reply = Reply { text: fitting, size: text.len() as u64, complete, ..reply };
         let request = fit_request(request, &mut allowance);
         let config = self.config.clone();
-        self.call(async move |store, guest| {
-            guest.call_interpret(store, &config, &request, &reply).await
-        })
-        .await
+        let interpretation = self
+            .call(async move |store, guest| {
+                guest.call_interpret(store, &config, &request, &reply).await
+            })
+            .await?;
+        self.check_interpretation(interpretation)
+    }
+
+    /// Refuses what would harm the reply, before anything of it is changed.
+    fn check_interpretation(
+        &self,
+        interpretation: Interpretation,
+    ) -> Result<Interpretation, PolicyError> {
+        let Interpretation { outcome, hint, parsed, .. } = &interpretation;
+        if let Some(word) = outcome.as_deref().filter(|word| !OUTCOMES.contains(word)) {
+            let problem = format!("the outcome is '{}', not one of {}", shown(word, 40), OUTCOMES.join(", "));
+            return Err(self.error(Failure::BadDecision(problem)));
+        }
+        if let Some(error) = parsed.as_deref().and_then(|json| serde_json::from_str::<IgnoredAny>(json).err()) {
+            let problem = format!("what it parsed is no JSON: {error}");
+            return Err(self.error(Failure::BadDecision(problem)));
+        }
+        let hint = hint.as_deref().map(|hint| shown(hint.trim(), SAID)).filter(|hint| !hint.is_empty());
+        Ok(Interpretation { hint, ..interpretation })
     }
 
     /// Calls the guest and unfolds the three ways in which that can fail.
@@ -146,9 +176,9 @@ impl Prompt {
         match result {
             Ok(Ok(value)) => Ok(value),
             Ok(Err(refused)) => Err(self.error(match refused {
-                types::PolicyError::InvalidConfig(text) => Failure::InvalidConfig(text),
-                types::PolicyError::Unsupported(text) => Failure::Unsupported(text),
-                types::PolicyError::Failed(text) => Failure::Failed(text),
+                types::PolicyError::InvalidConfig(said) => Failure::InvalidConfig(shown(&said, SAID)),
+                types::PolicyError::Unsupported(said) => Failure::Unsupported(shown(&said, SAID)),
+                types::PolicyError::Failed(said) => Failure::Failed(shown(&said, SAID)),
             })),
             Err(failure) => Err(self.error(failure)),
         }

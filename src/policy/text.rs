@@ -1,4 +1,26 @@
-//! Fitting text into the input limit.
+//! Texts on their way in and out of a guest.
+
+/// Longest text of a guest in an error or a hint, in characters.
+pub(super) const SAID: usize = 2000;
+
+/// A guest's text for people to read. Its author is not trusted with the reader's
+/// terminal or log: control characters are shown as what they are, except that an
+/// end of line becomes a space.
+pub(super) fn shown(text: &str, longest: usize) -> String {
+    let mut shown = String::new();
+    let mut characters = text.chars();
+    for character in characters.by_ref().take(longest) {
+        match character {
+            '\n' | '\t' | '\r' => shown.push(' '),
+            character if character.is_control() => shown.extend(character.escape_default()),
+            character => shown.push(character),
+        }
+    }
+    if characters.next().is_some() {
+        shown.push('…');
+    }
+    shown
+}
 
 /// What is left of a call's input limit, in bytes.
 pub(super) struct Allowance(usize);
@@ -30,7 +52,13 @@ impl Allowance {
 
 #[cfg(test)]
 mod tests {
-    use super::Allowance;
+    use super::{Allowance, shown};
+
+    #[test]
+    fn what_is_shown_has_no_control_characters_and_an_end() {
+        assert_eq!(shown("a\nb\u{1b}[2J\0c", 50), "a b\\u{1b}[2J\\u{0}c");
+        assert_eq!(shown(&"x".repeat(10), 4), "xxxx…");
+    }
 
     #[test]
     fn text_within_the_limit_is_whole() {

@@ -1,7 +1,7 @@
 //! The MCP server: every tool is one call into `dispatch/`.
 //!
-//! - [`tools`]: what clients see; [`arguments`] and [`answer`]: in and out
-//! - [`stdio`]: the transport
+//! - `tools`: what clients see; `arguments` and `answer`: in and out
+//! - `stdio`: the transport
 //!
 //! Handlers hold no run: rmcp drops the answer of a cancelled request, so a run
 //! lives in the core and the handler only waits for it.

@@ -11,12 +11,16 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::FileTypeExt;
 use std::os::unix::net::UnixStream;
 
-use rmcp::model::JsonRpcMessage;
+use rmcp::model::{ClientRequest, GetMeta, JsonRpcMessage, ProtocolVersion};
 use rmcp::service::{RoleServer, RxJsonRpcMessage, TxJsonRpcMessage};
 use rmcp::transport::Transport;
 use rmcp::transport::async_rw::AsyncRwTransport;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_util::sync::CancellationToken;
+
+/// Longest message that is read, in bytes; rmcp passes over longer ones without an
+/// answer. Far above what an agent CLI accepts, so that too long a prompt is told.
+const LINE_BYTES: usize = 64 << 20;
 
 type Reader = Box<dyn AsyncRead + Send + Unpin>;
 type Writer = Box<dyn AsyncWrite + Send + Unpin>;
@@ -25,9 +29,10 @@ type Writer = Box<dyn AsyncWrite + Send + Unpin>;
 /// cancelled when the client has closed its end.
 pub(super) fn transport(
     closed: CancellationToken,
-) -> FromFirstRequest<AsyncRwTransport<RoleServer, Reader, Writer>> {
+) -> FromOpening<AsyncRwTransport<RoleServer, Reader, Writer>> {
     let (reader, writer) = streams();
-    FromFirstRequest { inner: AsyncRwTransport::new(reader, writer), started: false, closed }
+    let inner = AsyncRwTransport::new(reader, writer).with_max_line_length(LINE_BYTES);
+    FromOpening { inner, open: false, closed }
 }
 
 fn streams() -> (Reader, Writer) {
@@ -49,15 +54,16 @@ fn socket(stream: &impl AsFd) -> io::Result<tokio::net::UnixStream> {
     tokio::net::UnixStream::from_std(socket)
 }
 
-/// Passes over what a client sends before its first request. rmcp ends the
-/// server when a notification or a response comes first.
-pub(super) struct FromFirstRequest<T> {
+/// Passes over notifications and responses that come before a session is open.
+/// rmcp ends the server on them, and clients send them: after a probe that they
+/// gave up, say.
+pub(super) struct FromOpening<T> {
     inner: T,
-    started: bool,
+    open: bool,
     closed: CancellationToken,
 }
 
-impl<T: Transport<RoleServer>> Transport<RoleServer> for FromFirstRequest<T> {
+impl<T: Transport<RoleServer>> Transport<RoleServer> for FromOpening<T> {
     type Error = T::Error;
 
     fn send(
@@ -73,15 +79,35 @@ impl<T: Transport<RoleServer>> Transport<RoleServer> for FromFirstRequest<T> {
                 self.closed.cancel();
                 return None;
             };
-            self.started |= matches!(message, JsonRpcMessage::Request(_));
-            if self.started {
-                return Some(message);
+            match &message {
+                JsonRpcMessage::Request(request) => self.open |= opens_session(&request.request),
+                _ if !self.open => {
+                    tracing::debug!("passed over a message before the session was opened");
+                    continue;
+                }
+                _ => {}
             }
-            tracing::debug!("passed over a message before the first request");
+            return Some(message);
         }
     }
 
     async fn close(&mut self) -> Result<(), Self::Error> {
         self.inner.close().await
+    }
+}
+
+/// The requests after which rmcp takes a session for open: `initialize`, or any but
+/// a probe that carries all that 2026-07-28 wants of each request.
+fn opens_session(request: &ClientRequest) -> bool {
+    match request {
+        ClientRequest::InitializeRequest(_) => true,
+        ClientRequest::PingRequest(_) | ClientRequest::DiscoverRequest(_) => false,
+        request => {
+            let meta = request.get_meta();
+            meta.missing_required_keys(&ProtocolVersion::V_2026_07_28).is_empty()
+                && meta
+                    .protocol_version()
+                    .is_some_and(|version| ProtocolVersion::KNOWN_VERSIONS.contains(&version))
+        }
     }
 }
