@@ -1,5 +1,7 @@
 //! The command line: what it prints, where, and how it ends.
 
+use std::process::{Command, Stdio};
+
 use crate::support::World;
 
 #[test]
@@ -100,6 +102,55 @@ fn a_failure_goes_to_standard_error_with_exit_code_1() {
     assert_eq!(ran.stderr, "error: Unknown agent: 'nobody'. Available: infra\n");
 
     assert_eq!(world.run(&["dispatch", "infra", " "]).code, Some(1));
+}
+
+#[test]
+fn a_refusal_is_json_where_json_was_asked_for() {
+    let world = World::with_agent("answer hello");
+    let ran = world.run(&["dispatch", "nobody", "look", "--json"]);
+    assert_eq!(ran.code, Some(1));
+    assert_eq!(ran.json()["error"], "Unknown agent: 'nobody'. Available: infra");
+    world.config("agents: [");
+    assert!(world.run(&["list", "--json"]).json()["error"].is_string());
+}
+
+#[test]
+fn an_interrupted_dispatch_shows_what_was_said_and_can_be_resumed() {
+    for (signal, code) in [("INT", 130), ("TERM", 143)] {
+        let said =
+            r#"out {"type":"assistant","message":{"content":[{"type":"text","text":"so far"}]}}"#;
+        let world = World::with_agent(&format!("{said}\ntouch ../started\nhang"));
+        let mut command = world.command();
+        command.args(["dispatch", "infra", "look", "--json"]).stdout(Stdio::piped());
+        let child = command.spawn().expect("the binary runs");
+        world.wait_for("started");
+        let pid = child.id().to_string();
+        let killed = Command::new("kill").args(["-s", signal, &pid]).status().expect("kill runs");
+        assert!(killed.success());
+        let output = child.wait_with_output().expect("it ends");
+        assert_eq!(output.status.code(), Some(code));
+        let reply: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
+        assert_eq!(
+            (&reply["result"], &reply["error_type"]),
+            (&"so far".into(), &"cancelled".into())
+        );
+        assert!(reply["session_id"].is_string());
+        world.wait_for_no_process();
+    }
+}
+
+#[test]
+fn an_interrupted_demo_leaves_nothing_behind() {
+    let world = World::new();
+    let mut child = world.command().arg("demo").stdout(Stdio::null()).spawn().expect("it runs");
+    while std::fs::read_dir(world.path("tmp")).expect("tmp").count() == 0 {
+        assert_eq!(child.try_wait().expect("a child"), None, "it has not begun");
+        std::thread::yield_now();
+    }
+    let pid = child.id().to_string();
+    assert!(Command::new("kill").args(["-s", "INT", &pid]).status().expect("kill runs").success());
+    child.wait().expect("it ends");
+    assert_eq!(std::fs::read_dir(world.path("tmp")).expect("tmp").count(), 0);
 }
 
 #[test]

@@ -69,6 +69,15 @@ fn another_bad_setting_has_its_default_and_list_says_so() {
 }
 
 #[test]
+fn the_default_timeout_applies_to_an_agent_that_has_none() {
+    let world = World::with_agent("hang");
+    world.config(&format!("{}  default_timeout: 1\n", world.agents_yaml(&["infra"])));
+    let reply = world.run(&["dispatch", "infra", "x", "--json"]).json();
+    assert_eq!(reply["error_type"], "timeout", "{reply}");
+    assert!(reply["error"].as_str().is_some_and(|error| error.contains("1 s")), "{reply}");
+}
+
+#[test]
 fn settings_reach_the_command_line() {
     let world = World::with_agent("record\nanswer hello");
     let yaml = world.agents_yaml(&["infra"]).replace(

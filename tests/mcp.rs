@@ -112,6 +112,105 @@ fn no_first_message_ends_the_server() {
 }
 
 #[test]
+fn no_message_between_probes_ends_the_server() {
+    let probe = r#"{"jsonrpc":"2.0","id":"probe","method":"server/discover","params":{"_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientInfo":{"name":"t","version":"0"},"io.modelcontextprotocol/clientCapabilities":{}}}}"#;
+    let requests = [
+        probe,
+        r#"{"jsonrpc":"2.0","id":1,"method":"ping"}"#,
+        r#"{"jsonrpc":"2.0","id":2,"method":"initialize","params":{}}"#,
+        r#"{"jsonrpc":"2.0","id":3,"method":"tools/list"}"#,
+    ];
+    let others = [
+        r#"{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":"probe"}}"#,
+        r#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#,
+        r#"{"jsonrpc":"2.0","id":9,"result":{}}"#,
+    ];
+    for request in requests {
+        for other in others {
+            let world = World::new();
+            let mut client = Client::start(&world, Streams::Sockets);
+            client.send(request);
+            client.receive();
+            client.send(other);
+            let hello = client.initialize();
+            assert_eq!(hello["serverInfo"]["name"], "agent-dispatch", "{request} {other}");
+        }
+    }
+}
+
+#[test]
+fn a_client_that_discovers_goes_on_without_initialize() {
+    let world = World::with_agent("answer hello");
+    let mut client = Client::start(&world, Streams::Sockets);
+    let meta = json!({
+        "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+        "io.modelcontextprotocol/clientInfo": {"name": "test", "version": "0"},
+        "io.modelcontextprotocol/clientCapabilities": {},
+    });
+    let found = client.request("server/discover", json!({"_meta": meta}));
+    assert!(
+        found["supportedVersions"].as_array().is_some_and(|all| all.contains(&json!("2026-07-28"))),
+        "{found}"
+    );
+    let listed = client.request("tools/list", json!({"_meta": meta}));
+    assert_eq!(listed["tools"][0]["name"], "list_agents");
+    let call =
+        json!({"_meta": meta, "name": "dispatch", "arguments": {"agent": "infra", "task": "x"}});
+    let answer = client.request("tools/call", call);
+    assert_eq!(answer["structuredContent"]["result"], "hello", "{answer}");
+}
+
+#[test]
+fn a_cancelled_call_ends_its_run_and_nothing_else() {
+    let world = World::with_agent("leave-child\ntouch ../started\nhang");
+    world.agent("other", "answer hello");
+    world.config(&world.agents_yaml(&["infra", "other"]));
+    let mut client = Client::connect(&world);
+    let call = json!({"jsonrpc": "2.0", "id": 55, "method": "tools/call",
+        "params": {"name": "dispatch", "arguments": {"agent": "infra", "task": "x"}}});
+    client.send(&call.to_string());
+    world.wait_for("started");
+    client
+        .send(r#"{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":55}}"#);
+    world.wait_for_no_process();
+    assert_eq!(client.tool("dispatch", json!({"agent": "other", "task": "x"}))["result"], "hello");
+}
+
+#[test]
+fn a_server_that_ends_takes_its_runs_with_it() {
+    for kill in [false, true] {
+        let world = World::with_agent("leave-child\ntouch ../started\nhang");
+        let mut client = Client::connect(&world);
+        let call = json!({"jsonrpc": "2.0", "id": 55, "method": "tools/call",
+            "params": {"name": "dispatch", "arguments": {"agent": "infra", "task": "x"}}});
+        client.send(&call.to_string());
+        world.wait_for("started");
+        if kill {
+            drop(client);
+        } else {
+            assert!(client.close().success());
+        }
+        world.wait_for_no_process();
+    }
+}
+
+#[test]
+fn a_client_that_does_not_read_the_log_is_served_all_the_same() {
+    let world = World::with_agent("answer hello");
+    let mut client = Client::start_with(&world, Streams::Sockets, |command| {
+        command.env("AGENT_DISPATCH_LOG", "trace").stderr(std::process::Stdio::piped());
+    });
+    client.initialize();
+    // Each call logs more than a line; a pipe holds some hundred.
+    for number in 0..300 {
+        let answer =
+            client.response("no/such/method", json!({"padding": "x".repeat(500), "n": number}));
+        assert!(answer["error"].is_object());
+    }
+    assert_eq!(client.tool("dispatch", json!({"agent": "infra", "task": "x"}))["result"], "hello");
+}
+
+#[test]
 fn what_cannot_be_served_is_an_error_in_the_answer() {
     let world = World::with_agent("answer hello");
     let mut client = Client::connect(&world);

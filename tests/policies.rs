@@ -168,14 +168,31 @@ fn a_component_is_compiled_once_and_never_stale() {
     world.run(&["dispatch", "infra", "look"]);
     assert_eq!(world.recorded("infra", "prompt"), "look");
     assert_eq!(compiled().len(), 2);
+}
 
-    // What others could have written is not run.
-    for (name, _) in compiled() {
-        let path = world.cache().join("components").join(name);
-        fs::write(&path, "not machine code").expect("a file");
-        fs::set_permissions(&path, fs::Permissions::from_mode(0o666)).expect("a mode");
-    }
+#[test]
+fn a_compiled_file_that_others_could_have_written_is_not_run() {
+    let world = World::with_agent("answer hello");
+    world.run(&["dispatch", "infra", "look"]);
+    let compiled = fs::read_dir(world.cache().join("components")).expect("the folder").next();
+    let compiled = compiled.expect("a compiled component").expect("an entry").path();
+    fs::set_permissions(&compiled, fs::Permissions::from_mode(0o666)).expect("a mode");
     assert_eq!(world.run(&["dispatch", "infra", "look"]).stdout, "hello\n");
+    let mode = compiled.metadata().expect("compiled again").permissions().mode();
+    assert_eq!(mode & 0o777, 0o600, "it was made anew");
+    fs::write(&compiled, "not machine code").expect("a file");
+    assert_eq!(world.run(&["dispatch", "infra", "look"]).stdout, "hello\n");
+}
+
+#[test]
+fn a_full_disk_does_not_stop_a_dispatch() {
+    // A folder that takes new files but no content, as a full disk does: a limit on
+    // the size of files that this process and its children write.
+    let world = World::with_agent("answer hello");
+    let script =
+        format!("trap '' XFSZ; ulimit -f 8; exec {} dispatch infra look", crate::support::BINARY);
+    let output = world.command_of("sh").args(["-c", &script]).output().expect("sh runs");
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "hello\n", "{output:?}");
 }
 
 #[test]

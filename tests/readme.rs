@@ -48,10 +48,18 @@ fn its_commands_exist() {
 }
 
 #[test]
-fn its_table_of_error_types_is_complete() {
+fn it_names_every_error_type_and_every_key_of_a_reply() {
     let readme = readme();
-    let words = ["permission", "timeout", "recursion", "not_found", "budget", "usage_limit"];
-    for word in words.into_iter().chain(["cancelled", "policy", "cli_error"]) {
+    let reply = include_str!("../src/dispatch/reply.rs");
+    let keys = reply.split("pub struct Reply {").nth(1).and_then(|rest| rest.split("\n}\n").next());
+    let keys = keys
+        .expect("the reply")
+        .lines()
+        .filter_map(|line| line.trim().strip_prefix("pub ")?.split(':').next().map(str::to_owned));
+    let words = agent_dispatch::agent::ErrorType::ALL.map(|word| word.to_string());
+    let all: Vec<String> = keys.chain(words).collect();
+    assert!(all.len() > 20, "{all:?}");
+    for word in all {
         assert!(readme.contains(&format!("`{word}`")), "{word}");
     }
 }

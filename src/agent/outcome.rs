@@ -63,6 +63,19 @@ pub enum ErrorType {
 }
 
 impl ErrorType {
+    /// All of them.
+    pub const ALL: [Self; 9] = [
+        Self::Permission,
+        Self::Timeout,
+        Self::Recursion,
+        Self::NotFound,
+        Self::Budget,
+        Self::UsageLimit,
+        Self::Cancelled,
+        Self::Policy,
+        Self::CliError,
+    ];
+
     /// The word that stands in replies and in the journal.
     pub const fn as_str(self) -> &'static str {
         match self {

@@ -60,7 +60,8 @@ async fn reach(request: &RunRequest, cancel: &CancellationToken) -> Result<(), F
         Err(_) => {
             let directory = request.directory.display();
             let message = format!("the directory {directory} did not answer in time");
-            Err(Failure::new(ErrorType::Timeout, message).hint("Look at the file system it lies on."))
+            Err(Failure::new(ErrorType::Timeout, message)
+                .hint("Look at the file system it lies on."))
         }
     }
 }

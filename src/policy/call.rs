@@ -17,9 +17,9 @@ use wasmtime_wasi::{
 use super::component::Loaded;
 use super::error::Failure;
 use super::limits::{self, Limits, mebibytes};
+use super::prompt::bindings::agent_dispatch::policy::host;
 use super::stderr::Tail;
 use super::text;
-use super::prompt::bindings::agent_dispatch::policy::host;
 
 /// How often a guest that is past its time is reminded.
 const REMIND: Duration = Duration::from_millis(10);

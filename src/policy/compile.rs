@@ -15,9 +15,9 @@ use std::path::{Path, PathBuf};
 use std::process::{ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use wasmtime::Engine;
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
+use wasmtime::Engine;
 use wasmtime::component::Component;
 
 use super::error::Failure;
@@ -163,7 +163,10 @@ fn read_until(mut output: ChildStdout, deadline: Instant) -> io::Result<Vec<u8>>
     let mut chunk = vec![0; 1 << 16];
     loop {
         let left = deadline.saturating_duration_since(Instant::now());
-        let ready = poll(&mut [PollFd::new(&output, PollFlags::IN)], Some(&left.try_into().unwrap_or_default()));
+        let ready = poll(
+            &mut [PollFd::new(&output, PollFlags::IN)],
+            Some(&left.try_into().unwrap_or_default()),
+        );
         match ready {
             Ok(0) => return Err(io::ErrorKind::TimedOut.into()),
             Ok(_) => match output.read(&mut chunk)? {

@@ -68,9 +68,8 @@ fn check_imports(imports: &[&str]) -> Result<(), Failure> {
 }
 
 fn check_exports<'a>(exports: impl Iterator<Item = &'a str>, kind: &str) -> Result<(), Failure> {
-    let exports: Vec<(&str, &str)> = exports
-        .filter_map(|export| export.strip_prefix(PACKAGE)?.split_once('@'))
-        .collect();
+    let exports: Vec<(&str, &str)> =
+        exports.filter_map(|export| export.strip_prefix(PACKAGE)?.split_once('@')).collect();
     let versions: Vec<&str> =
         exports.iter().filter(|(name, _)| *name == kind).map(|(_, version)| *version).collect();
     if versions.iter().any(|version| compatible(version)) {
@@ -78,9 +77,13 @@ fn check_exports<'a>(exports: impl Iterator<Item = &'a str>, kind: &str) -> Resu
     }
     Err(Failure::Unusable(if !versions.is_empty() {
         let versions = versions.join(", ");
-        format!("its component is made for the interface {versions}; this agent-dispatch offers {VERSION}")
+        format!(
+            "its component is made for the interface {versions}; this agent-dispatch offers {VERSION}"
+        )
     } else if exports.is_empty() {
-        format!("its component exports no policy; a {kind} policy exports {PACKAGE}{kind}@{VERSION}")
+        format!(
+            "its component exports no policy; a {kind} policy exports {PACKAGE}{kind}@{VERSION}"
+        )
     } else {
         let kinds: Vec<&str> = exports.iter().map(|(name, _)| *name).collect();
         format!("its component is no {kind} policy, but one for: {}", kinds.join(", "))

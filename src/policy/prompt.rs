@@ -139,14 +139,18 @@ impl Prompt {
     ) -> Result<Interpretation, PolicyError> {
         let Interpretation { outcome, hint, parsed, .. } = &interpretation;
         if let Some(word) = outcome.as_deref().filter(|word| !OUTCOMES.contains(word)) {
-            let problem = format!("the outcome is '{}', not one of {}", shown(word, 40), OUTCOMES.join(", "));
+            let problem =
+                format!("the outcome is '{}', not one of {}", shown(word, 40), OUTCOMES.join(", "));
             return Err(self.error(Failure::BadDecision(problem)));
         }
-        if let Some(error) = parsed.as_deref().and_then(|json| serde_json::from_str::<IgnoredAny>(json).err()) {
+        if let Some(error) =
+            parsed.as_deref().and_then(|json| serde_json::from_str::<IgnoredAny>(json).err())
+        {
             let problem = format!("what it parsed is no JSON: {error}");
             return Err(self.error(Failure::BadDecision(problem)));
         }
-        let hint = hint.as_deref().map(|hint| shown(hint.trim(), SAID)).filter(|hint| !hint.is_empty());
+        let hint =
+            hint.as_deref().map(|hint| shown(hint.trim(), SAID)).filter(|hint| !hint.is_empty());
         Ok(Interpretation { hint, ..interpretation })
     }
 
@@ -176,7 +180,9 @@ impl Prompt {
         match result {
             Ok(Ok(value)) => Ok(value),
             Ok(Err(refused)) => Err(self.error(match refused {
-                types::PolicyError::InvalidConfig(said) => Failure::InvalidConfig(shown(&said, SAID)),
+                types::PolicyError::InvalidConfig(said) => {
+                    Failure::InvalidConfig(shown(&said, SAID))
+                }
                 types::PolicyError::Unsupported(said) => Failure::Unsupported(shown(&said, SAID)),
                 types::PolicyError::Failed(said) => Failure::Failed(shown(&said, SAID)),
             })),

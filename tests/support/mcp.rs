@@ -34,8 +34,18 @@ pub struct Client {
 impl Client {
     /// Starts a server and sends nothing yet.
     pub fn start(world: &World, streams: Streams) -> Self {
+        Self::start_with(world, streams, |_| ())
+    }
+
+    /// The same with something changed about how it is started.
+    pub fn start_with(
+        world: &World,
+        streams: Streams,
+        change: impl FnOnce(&mut std::process::Command),
+    ) -> Self {
         let mut command = world.command();
         command.arg("serve").stderr(Stdio::inherit());
+        change(&mut command);
         let (server, input, output): (Child, Box<dyn Write>, OwnedFd) = match streams {
             Streams::Pipes => {
                 let mut server = command

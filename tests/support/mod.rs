@@ -7,6 +7,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::sync::OnceLock;
+use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
@@ -76,7 +77,12 @@ impl World {
 
     /// The binary under test, in this world and with nothing of the user's.
     pub fn command(&self) -> Command {
-        let mut command = Command::new(BINARY);
+        self.command_of(BINARY)
+    }
+
+    /// Another program in this world.
+    pub fn command_of(&self, program: &str) -> Command {
+        let mut command = Command::new(program);
         command
             .env_clear()
             .env("PATH", std::env::var_os("PATH").unwrap_or_default())
@@ -86,6 +92,19 @@ impl World {
             .current_dir(self.folder.path())
             .stdin(Stdio::null());
         command
+    }
+
+    /// Waits until an agent has made this file.
+    #[track_caller]
+    pub fn wait_for(&self, file: &str) {
+        until(|| self.path(file).exists(), || format!("no {file}"));
+    }
+
+    /// Waits until no process of a run of this world is left.
+    #[cfg(target_os = "linux")]
+    #[track_caller]
+    pub fn wait_for_no_process(&self) {
+        until(|| marked_processes(self).is_empty(), || format!("{:?}", marked_processes(self)));
     }
 
     /// Runs the binary under test to its end.
@@ -147,6 +166,19 @@ pub fn fake_agent() -> &'static Path {
         fs::rename(&output, &program).expect("the fake agent in its place");
         program
     })
+}
+
+/// Looks again and again until it is so. There is no event for what other processes
+/// do; the deadline only guards against hanging.
+#[track_caller]
+fn until(mut is_so: impl FnMut() -> bool, otherwise: impl FnOnce() -> String) {
+    let deadline = Instant::now() + Duration::from_mins(1);
+    while !is_so() {
+        if Instant::now() > deadline {
+            panic!("{}", otherwise());
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
 }
 
 /// The processes that carry a run's mark and belong to this world.
