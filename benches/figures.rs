@@ -18,16 +18,25 @@ use std::time::{Duration, Instant};
 
 use agent_dispatch::policy::prompt::{Agent, Request};
 use agent_dispatch::policy::{ComponentSource, Host, Limits, Source};
+use rmcp::model::{
+    ListToolsResult, PaginatedRequestParams, ServerCapabilities, ServerConfig, Tool,
+};
+use rmcp::service::RequestContext;
+use rmcp::{ErrorData, RoleServer, ServerHandler, ServiceExt};
 use serde_json::json;
 use support::mcp::{Client, Streams};
 use support::{BINARY, World, fake_agent};
 
+const BARE_SERVER: &str = "bare-server";
 const STARTS: usize = 200;
 const CALLS: usize = 2000;
 const DISPATCHES: usize = 300;
 const FIRSTS: usize = 11;
 
 fn main() {
+    if std::env::args().nth(1).as_deref() == Some(BARE_SERVER) {
+        return bare_server();
+    }
     println!("{:58} {:>12} {:>12} {:>12}", "medians", "measured", "floor", "over");
     start();
     memory();
@@ -36,30 +45,61 @@ fn main() {
     first_dispatch();
 }
 
-/// From spawning a server to its answer to `tools/list`. Floor: the same binary,
-/// started to print its version.
+/// From spawning a server to its answer to `tools/list`. Floor: a bare server.
 fn start() {
     let world = World::with_agent("answer ok");
     for (name, streams) in [("sockets", Streams::Sockets), ("pipes", Streams::Pipes)] {
         let (mut measured, mut floor) = (Vec::new(), Vec::new());
         for _ in 0..STARTS {
-            measured.push(time(|| {
-                let mut client = Client::start(&world, streams);
-                client.initialize();
-                client.request("tools/list", json!({}));
-                client
-            }));
-            floor.push(time(|| world.command().arg("--version").output().expect("it runs")));
+            measured.push(time(|| list_tools(Client::start(&world, streams))));
+            floor.push(time(|| list_tools(start_bare(&world, streams))));
         }
         row(&format!("spawn → tools/list over {name}, ms"), measured, Some(floor));
     }
 }
 
+fn list_tools(mut client: Client) -> Client {
+    client.initialize();
+    client.request("tools/list", json!({}));
+    client
+}
+
+fn start_bare(world: &World, streams: Streams) -> Client {
+    let myself = std::env::current_exe().expect("this program");
+    let mut command = world.command_of(myself.to_str().expect("UTF-8"));
+    Client::spawn(command.arg(BARE_SERVER).stderr(Stdio::inherit()), streams)
+}
+
+/// What rmcp alone costs: two tools that do nothing, with all of wasmtime linked in.
+/// Over pipes it uses rmcp's own fast way, over sockets what rmcp falls back to.
+fn bare_server() {
+    struct Bare;
+    impl ServerHandler for Bare {
+        fn get_info(&self) -> ServerConfig {
+            ServerConfig::new(ServerCapabilities::builder().enable_tools().build())
+        }
+        async fn list_tools(
+            &self,
+            _: Option<PaginatedRequestParams>,
+            _: RequestContext<RoleServer>,
+        ) -> Result<ListToolsResult, ErrorData> {
+            let tool = |name| Tool::new(name, "does nothing", serde_json::Map::new());
+            Ok(ListToolsResult::with_all_items(vec![tool("one"), tool("two")]))
+        }
+    }
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    runtime.expect("a runtime").block_on(async {
+        let session = Bare.serve(rmcp::transport::stdio_pipes()).await.expect("a client");
+        session.waiting().await.expect("its end");
+    });
+}
+
 /// Proportional set size of a server.
 fn memory() {
     let world = World::with_agent("answer ok");
-    let mut client = Client::connect(&world);
-    client.request("tools/list", json!({}));
+    let bare = list_tools(start_bare(&world, Streams::Pipes));
+    figure("memory of a bare server after tools/list, PSS, MiB", proportional_set_size(bare.pid()));
+    let mut client = list_tools(Client::start(&world, Streams::Sockets));
     figure("memory after tools/list, PSS, MiB", proportional_set_size(client.pid()));
     for number in 0..100 {
         client.tool("dispatch", json!({"agent": "infra", "task": format!("task {number}")}));
@@ -206,6 +246,9 @@ fn proportional_set_size(pid: u32) -> f64 {
 }
 
 fn child_of(pid: u32) -> Option<u32> {
-    let children = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).ok()?;
-    children.split_whitespace().next()?.parse().ok()
+    let parent = format!("PPid:\t{pid}\n");
+    fs::read_dir("/proc").ok()?.flatten().find_map(|entry| {
+        let status = fs::read_to_string(entry.path().join("status")).ok()?;
+        status.contains(&parent).then(|| entry.file_name().to_str()?.parse().ok())?
+    })
 }

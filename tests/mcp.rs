@@ -1,5 +1,7 @@
 //! The server as an MCP client sees it.
 
+use std::process::Stdio;
+
 use serde_json::{Value, json};
 
 use crate::support::World;
@@ -197,9 +199,9 @@ fn a_server_that_ends_takes_its_runs_with_it() {
 #[test]
 fn a_client_that_does_not_read_the_log_is_served_all_the_same() {
     let world = World::with_agent("answer hello");
-    let mut client = Client::start_with(&world, Streams::Sockets, |command| {
-        command.env("AGENT_DISPATCH_LOG", "trace").stderr(std::process::Stdio::piped());
-    });
+    let mut command = world.command();
+    command.arg("serve").env("AGENT_DISPATCH_LOG", "trace").stderr(Stdio::piped());
+    let mut client = Client::spawn(&mut command, Streams::Sockets);
     client.initialize();
     // Each call logs more than a line; a pipe holds some hundred.
     for number in 0..300 {

@@ -4,7 +4,7 @@
 use std::io::{BufRead, BufReader, Write};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
-use std::process::{Child, ExitStatus, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc;
 use std::time::Duration;
 
@@ -34,18 +34,12 @@ pub struct Client {
 impl Client {
     /// Starts a server and sends nothing yet.
     pub fn start(world: &World, streams: Streams) -> Self {
-        Self::start_with(world, streams, |_| ())
+        let mut command = world.command();
+        Self::spawn(command.arg("serve").stderr(Stdio::inherit()), streams)
     }
 
-    /// The same with something changed about how it is started.
-    pub fn start_with(
-        world: &World,
-        streams: Streams,
-        change: impl FnOnce(&mut std::process::Command),
-    ) -> Self {
-        let mut command = world.command();
-        command.arg("serve").stderr(Stdio::inherit());
-        change(&mut command);
+    /// Starts this server and sends nothing yet.
+    pub fn spawn(command: &mut Command, streams: Streams) -> Self {
         let (server, input, output): (Child, Box<dyn Write>, OwnedFd) = match streams {
             Streams::Pipes => {
                 let mut server = command
@@ -148,6 +142,7 @@ impl Client {
     }
 
     /// The server's process id.
+    #[allow(dead_code, reason = "only the benches look at the process")]
     pub fn pid(&self) -> u32 {
         self.server.id()
     }

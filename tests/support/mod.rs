@@ -174,9 +174,7 @@ pub fn fake_agent() -> &'static Path {
 fn until(mut is_so: impl FnMut() -> bool, otherwise: impl FnOnce() -> String) {
     let deadline = Instant::now() + Duration::from_mins(1);
     while !is_so() {
-        if Instant::now() > deadline {
-            panic!("{}", otherwise());
-        }
+        assert!(Instant::now() < deadline, "{}", otherwise());
         std::thread::sleep(Duration::from_millis(5));
     }
 }
