@@ -29,7 +29,10 @@ mod bindings {
 }
 use bindings::Both;
 use bindings::agent_dispatch::policy::{host, types};
-use types::{Agent, Allowance, Reply};
+use types::{Agent, Allowance, Piece, Reply, Span};
+
+/// How many bytes of a reply a policy gets to see here.
+const INPUT_LIMIT: usize = 4000;
 
 struct NoLog;
 impl types::Host for NoLog {}
@@ -67,6 +70,41 @@ fn agent(name: &str) -> Agent {
 
 fn allowance() -> Allowance {
     Allowance { rounds: 10, asks: 20, spend_usd: None, time_ms: None, facts: vec![] }
+}
+
+/// The replies of one call, uncut; none where one still runs.
+#[derive(Default)]
+struct Texts(Vec<Option<String>>);
+
+impl Texts {
+    /// Joins what a policy put together; a reply that it cannot know fails the test.
+    fn join(&self, pieces: &[Piece]) -> String {
+        pieces.iter().map(|piece| self.read(piece)).collect()
+    }
+
+    fn read<'a>(&'a self, piece: &'a Piece) -> &'a str {
+        match piece {
+            Piece::Text(text) => text,
+            Piece::Reply(Span { reply, start, end }) => {
+                let text = self.0[*reply as usize].as_deref().unwrap();
+                let bound = |at: &u64| text.floor_char_boundary(usize::try_from(*at).unwrap());
+                text.get(bound(start)..bound(end)).unwrap_or_default()
+            }
+        }
+    }
+}
+
+/// The reply as a policy sees it: of a long text the head and the tail, and a line
+/// between them that says what is missing.
+fn seen(reply: Reply) -> Reply {
+    let text = &reply.text;
+    if text.len() <= INPUT_LIMIT {
+        return reply;
+    }
+    let head = text.floor_char_boundary(INPUT_LIMIT / 2);
+    let tail = text.ceil_char_boundary(text.len() - INPUT_LIMIT / 2);
+    let cut = format!("{}\n[{} bytes are missing]\n{}", &text[..head], tail - head, &text[tail..]);
+    Reply { text: cut, complete: false, ..reply }
 }
 
 fn reply(text: &str) -> Reply {

@@ -9,4 +9,5 @@ mod mcp;
 mod policies;
 mod prompts;
 mod readme;
+mod sandbox;
 mod support;

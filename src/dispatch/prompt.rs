@@ -95,7 +95,9 @@ fn worded(
     let mut user = rendered.user;
     // An agent CLI takes a message that begins with a slash for one of its own
     // commands, and runs it instead of asking the model.
-    if user.trim_start().starts_with('/') {
+    let invisible =
+        |character: char| character.is_whitespace() || "\u{feff}\u{200b}".contains(character);
+    if user.trim_start_matches(invisible).starts_with('/') {
         user.insert(0, '\n');
     }
     let system = rendered.system.filter(|system| !system.trim().is_empty());

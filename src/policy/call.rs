@@ -1,20 +1,22 @@
 //! One call of a policy: a fresh instance, limited in all it does, thrown away.
 //!
 //! Calls run on threads that may block, never on the reactor. A guest that does
-//! not come back is ended in two ways at once: the engine's epoch is advanced
-//! until its code notices, and its future is dropped if it waits in the host.
+//! not come back is ended by its own code, which looks at the engine's epoch; the
+//! host never keeps it, as nothing that the host offers can wait.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tokio::sync::Notify;
-use wasmtime::component::{HasSelf, Linker, ResourceTable};
+use tokio::sync::oneshot::Sender;
+use wasmtime::component::{HasSelf, Linker, Resource, ResourceTable};
 use wasmtime::{ResourceLimiter, Store, Trap, UpdateDeadline};
+use wasmtime_wasi::p2::bindings::clocks::monotonic_clock;
+use wasmtime_wasi::p2::{DynPollable, Pollable, subscribe};
 use wasmtime_wasi::{
-    Deterministic, HostMonotonicClock, HostWallClock, WasiCtx, WasiCtxView, WasiView,
+    Deterministic, HostWallClock, I32Exit, WasiCtx, WasiCtxView, WasiView, async_trait,
 };
 
-use super::component::Loaded;
+use super::component::{self, Loaded};
 use super::error::Failure;
 use super::limits::{self, Limits, mebibytes};
 use super::prompt::bindings::agent_dispatch::policy::host;
@@ -31,6 +33,7 @@ pub(super) struct State {
     memory: usize,
     table_entries: usize,
     hit: Option<Failure>,
+    instantiated: bool,
     log_left: usize,
     log_dropped: usize,
     wasi: Option<Box<EmptyWasi>>,
@@ -44,8 +47,19 @@ struct EmptyWasi {
     stderr: Tail,
 }
 
+/// What the host offers to every policy.
 pub(super) fn add_to_linker(linker: &mut Linker<State>) -> wasmtime::Result<()> {
     host::add_to_linker::<_, HasSelf<State>>(linker, |state| state)
+}
+
+/// The empty WASI world, for guests whose standard library asks for one.
+pub(super) fn add_wasi_to_linker(linker: &mut Linker<State>) -> wasmtime::Result<()> {
+    wasmtime_wasi::p2::add_to_linker_sync(linker)?;
+    // In its place a clock that stands still: what waits for it does not wait.
+    linker.allow_shadowing(true);
+    monotonic_clock::add_to_linker::<_, HasSelf<State>>(linker, |state| state)?;
+    linker.allow_shadowing(false);
+    Ok(())
 }
 
 /// Runs `body` against a fresh instance. Returns the guest's result or why there
@@ -58,43 +72,38 @@ pub(super) async fn call<T, F>(
 ) -> Result<T, Failure>
 where
     T: Send + 'static,
-    F: AsyncFnOnce(&mut Store<State>, &Loaded) -> wasmtime::Result<T> + Send + 'static,
+    F: FnOnce(&mut Store<State>, &Loaded) -> wasmtime::Result<T> + Send + 'static,
 {
     let timeout = Duration::from_millis(limits.timeout_ms);
     let engine = loaded.instance.engine().clone();
-    let cut_off = Arc::new(Notify::new());
-    let cut_off_here = Arc::clone(&cut_off);
-    let runtime = tokio::runtime::Handle::current();
-    let mut thread = tokio::task::spawn_blocking(move || {
-        runtime.block_on(run(&loaded, policy, limits, timeout, &cut_off_here, body))
-    });
+    let (sender, mut result) = tokio::sync::oneshot::channel();
+    tokio::task::spawn_blocking(move || run(&loaded, policy, limits, timeout, sender, body));
     // A task of its own: the guest is ended in time even if nobody waits any more.
     let watched = tokio::spawn(async move {
-        if let Ok(result) = tokio::time::timeout(timeout, &mut thread).await {
-            return result;
-        }
+        let mut patience = timeout;
         loop {
-            cut_off.notify_one();
-            engine.increment_epoch();
-            if let Ok(result) = tokio::time::timeout(REMIND, &mut thread).await {
+            if let Ok(result) = tokio::time::timeout(patience, &mut result).await {
                 return result;
             }
+            patience = REMIND;
+            engine.increment_epoch();
         }
     });
     match watched.await {
         Ok(Ok(result)) => result,
-        Ok(Err(error)) | Err(error) => Err(Failure::Host(format!("the call was lost: {error}"))),
+        Ok(Err(_)) => Err(Failure::Host("the call was lost: its thread panicked".into())),
+        Err(error) => Err(Failure::Host(format!("the call was lost: {error}"))),
     }
 }
 
-async fn run<T>(
+fn run<T>(
     loaded: &Loaded,
     policy: String,
     limits: Limits,
     timeout: Duration,
-    cut_off: &Notify,
-    body: impl AsyncFnOnce(&mut Store<State>, &Loaded) -> wasmtime::Result<T>,
-) -> Result<T, Failure> {
+    sender: Sender<Result<T, Failure>>,
+    body: impl FnOnce(&mut Store<State>, &Loaded) -> wasmtime::Result<T>,
+) {
     let mut store = Store::new(loaded.instance.engine(), State::new(policy, limits));
     store.limiter(|state| state);
     store.set_hostcall_fuel(mebibytes(limits.output_mib));
@@ -108,11 +117,7 @@ async fn run<T>(
             UpdateDeadline::Interrupt
         })
     });
-    let result = tokio::select! {
-        biased;
-        result = body(&mut store, loaded) => Some(result),
-        () = cut_off.notified() => None,
-    };
+    let result = body(&mut store, loaded);
     let state = store.data_mut();
     if state.log_dropped > 0 {
         tracing::warn!(
@@ -121,11 +126,9 @@ async fn run<T>(
             "the policy logs too much; its further lines are dropped"
         );
     }
-    match result {
-        Some(Ok(value)) => Ok(value),
-        Some(Err(error)) => Err(state.explain(&error)),
-        None => Err(timed_out(limits)),
-    }
+    // Who waits need not wait until the instance is taken apart. Nobody waits where
+    // the dispatch was cancelled.
+    let _ = sender.send(result.map_err(|error| state.explain(&error)));
 }
 
 fn timed_out(limits: Limits) -> Failure {
@@ -140,6 +143,7 @@ impl State {
             memory: 0,
             table_entries: 0,
             hit: None,
+            instantiated: false,
             log_left: usize::try_from(limits.log_kib << 10).unwrap_or(usize::MAX),
             log_dropped: 0,
             wasi: None,
@@ -151,22 +155,41 @@ impl State {
         if let Some(hit) = self.hit.take() {
             return hit;
         }
-        match error.downcast_ref::<Trap>() {
-            Some(Trap::Interrupt) => return timed_out(self.limits),
-            Some(Trap::StackOverflow) => {
-                return Failure::Bound {
-                    bound: format!("{} MiB of stack", limits::STACK_BYTES >> 20),
-                };
-            }
-            _ => {}
-        }
+        // wasmtime keeps the types of the other errors to itself.
         let message = error.root_cause().to_string();
-        // wasmtime keeps this error's type to itself.
+        if let Some(exit) = error.downcast_ref::<I32Exit>() {
+            return Failure::Failed(format!("it ended itself with exit code {}", exit.0));
+        }
         if message.contains("fuel allocated for hostcalls has been exhausted") {
             return Failure::Limit { limit: "output_mib", value: self.limits.output_mib };
         }
-        let stderr = self.wasi.as_ref().map(|wasi| wasi.stderr.text()).unwrap_or_default();
-        Failure::Trap { message, stderr: text::shown(stderr.trim(), text::SAID) }
+        if message.starts_with("resource limit exceeded") {
+            let bound = format!("{} memories, tables or instances", limits::INSTANCES);
+            return Failure::Bound { bound };
+        }
+        if message.contains("resource table has no free keys") {
+            return Failure::Bound { bound: format!("{} handles", limits::HANDLES) };
+        }
+        match error.downcast_ref::<Trap>() {
+            Some(Trap::Interrupt) => timed_out(self.limits),
+            Some(Trap::StackOverflow) => {
+                let bound = format!("{} MiB of stack", limits::STACK_BYTES >> 20);
+                Failure::Bound { bound }
+            }
+            None if !self.instantiated => component::misfit(error),
+            _ => {
+                let stderr = self.wasi.as_ref().map(|wasi| wasi.stderr.text()).unwrap_or_default();
+                Failure::Trap {
+                    message: text::shown(&message, text::SAID),
+                    stderr: text::shown(stderr.trim(), text::SAID),
+                }
+            }
+        }
+    }
+
+    /// From now on an error is the guest's doing, not one of its shape.
+    pub(super) fn set_instantiated(&mut self) {
+        self.instantiated = true;
     }
 
     fn refuse(&mut self, failure: Failure) -> wasmtime::Result<bool> {
@@ -255,7 +278,6 @@ impl EmptyWasi {
         let context = WasiCtx::builder()
             .stderr(stderr.clone())
             .wall_clock(StoppedClock)
-            .monotonic_clock(StoppedClock)
             .secure_random(Deterministic::new(vec![4]))
             .insecure_random(Deterministic::new(vec![4]))
             .insecure_random_seed(4)
@@ -277,11 +299,30 @@ impl HostWallClock for StoppedClock {
     }
 }
 
-impl HostMonotonicClock for StoppedClock {
-    fn resolution(&self) -> u64 {
-        1
+/// It is always the beginning of time, and every moment to wait for has come.
+impl monotonic_clock::Host for State {
+    fn now(&mut self) -> wasmtime::Result<u64> {
+        Ok(0)
     }
-    fn now(&self) -> u64 {
-        0
+
+    fn resolution(&mut self) -> wasmtime::Result<u64> {
+        Ok(1)
     }
+
+    fn subscribe_instant(&mut self, _when: u64) -> wasmtime::Result<Resource<DynPollable>> {
+        let table = self.ctx().table;
+        let now = table.push(Now)?;
+        subscribe(table, now)
+    }
+
+    fn subscribe_duration(&mut self, _when: u64) -> wasmtime::Result<Resource<DynPollable>> {
+        self.subscribe_instant(0)
+    }
+}
+
+struct Now;
+
+#[async_trait]
+impl Pollable for Now {
+    async fn ready(&mut self) {}
 }

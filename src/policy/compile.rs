@@ -8,15 +8,18 @@
 //! and which engine it is. Servers that need the same component at the same time
 //! wait for the first.
 
-use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
+use std::collections::HashMap;
+use std::fs::{DirBuilder, File, Metadata, OpenOptions, TryLockError};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::process::{ChildStdout, Command, Stdio};
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
+use sha2::{Digest, Sha256};
 use wasmtime::Engine;
 use wasmtime::component::Component;
 
@@ -28,9 +31,13 @@ const COMPILE_CPU_SECONDS: u64 = 60;
 /// How long one compilation may take by the clock.
 const COMPILE_TIME: Duration = Duration::from_secs(80);
 /// Address space of one compilation, in bytes.
-const COMPILE_ADDRESS_SPACE: u64 = 4 << 30;
+const COMPILE_ADDRESS_SPACE: u64 = 2 << 30;
 /// How long one server waits for another that compiles the same component.
 const WAIT_FOR_OTHER: Duration = Duration::from_secs(90);
+/// Size of a SHA-256, in bytes.
+const DIGEST_BYTES: u64 = 32;
+/// How many components that do not compile are remembered.
+const REMEMBERED: usize = 64;
 /// How long a compiled file is kept.
 const KEPT: Duration = Duration::from_hours(90 * 24);
 
@@ -41,11 +48,14 @@ pub(super) struct Compiler {
     executable: PathBuf,
     /// Holds the compiled files; created on first use.
     folder: PathBuf,
+    /// Digests that do not compile, and why. Held while compiling: a server has one
+    /// compile child at a time.
+    failed: Mutex<HashMap<String, Failure>>,
 }
 
 impl Compiler {
     pub(super) fn new(executable: PathBuf, folder: PathBuf) -> Self {
-        Self { executable, folder }
+        Self { executable, folder, failed: Mutex::default() }
     }
 
     /// The component with this digest, compiled. Where the folder cannot be used
@@ -61,6 +71,10 @@ impl Compiler {
         if let Some(component) = read_compiled(engine, &compiled) {
             return Ok(component);
         }
+        let mut failed = self.failed.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(failure) = failed.get(digest) {
+            return Err(failure.clone());
+        }
         let partial = self.folder.join(format!("{name}.partial"));
         let mut claim = self.claim(&partial).inspect_err(|error| self.complain(error));
         // Another server may have been at it while this one waited.
@@ -68,7 +82,16 @@ impl Compiler {
             let _ = std::fs::remove_file(&partial);
             return Ok(component);
         }
-        let code = self.compile(bytes)?;
+        let code = self.compile(bytes).inspect_err(|failure| {
+            let _ = std::fs::remove_file(&partial);
+            if matches!(failure, Failure::Compile(_)) {
+                // A bound, not a cache policy: nobody has that many bad components.
+                if failed.len() >= REMEMBERED {
+                    failed.clear();
+                }
+                failed.insert(digest.to_owned(), failure.clone());
+            }
+        })?;
         if let Ok(claim) = &mut claim {
             let kept = keep(claim, &code, &partial, &compiled).inspect_err(|error| {
                 self.complain(error);
@@ -90,6 +113,9 @@ impl Compiler {
     /// The file under which no other server compiles the component meanwhile.
     fn claim(&self, partial: &Path) -> io::Result<File> {
         DirBuilder::new().recursive(true).mode(0o700).create(&self.folder)?;
+        if !is_ours(&self.folder.metadata()?) {
+            return Err(io::Error::other("others may write to it"));
+        }
         loop {
             let file = private_file(partial)?;
             wait_for(&file)?;
@@ -124,6 +150,7 @@ impl Compiler {
         let mut child = Command::new(&self.executable)
             .arg("compile-policy")
             .env_clear()
+            .current_dir("/")
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -179,26 +206,26 @@ fn read_until(mut output: ChildStdout, deadline: Instant) -> io::Result<Vec<u8>>
     }
 }
 
-/// Writes the machine code and gives it its name. The claim makes the file ours;
-/// what a killed server left in it is overwritten.
+/// Writes the machine code and what it should be, and gives it its name. The claim
+/// makes the file ours; what a killed server left in it is overwritten.
 fn keep(claim: &mut File, code: &[u8], partial: &Path, compiled: &Path) -> io::Result<()> {
     claim.set_len(0)?;
     claim.write_all(code)?;
+    claim.write_all(&Sha256::digest(code))?;
     claim.sync_all()?;
     std::fs::rename(partial, compiled)
 }
 
-/// The compiled file, if it is there, ours alone, and fits this engine.
+/// The compiled file, if it is there, ours alone, whole, and fits this engine.
 fn read_compiled(engine: &Engine, path: &Path) -> Option<Component> {
-    let metadata = path.symlink_metadata().ok()?;
-    let ours = metadata.is_file()
-        && metadata.uid() == rustix::process::geteuid().as_raw()
-        && metadata.permissions().mode() & 0o022 == 0;
-    if !ours {
+    let ours = is_ours(&path.parent()?.metadata().ok()?)
+        && path.symlink_metadata().is_ok_and(|file| file.is_file() && is_ours(&file));
+    // Machine code that a disk has changed would end the process.
+    if !ours || !is_whole(path).unwrap_or(false) {
         return None;
     }
-    // SAFETY: only this user can have written the file, and this program writes
-    // it whole under another name before it gets this one.
+    // SAFETY: only this user can have written the file, and its bytes are those
+    // that our own compile child gave.
     #[expect(unsafe_code, reason = "machine code cannot be loaded any other way")]
     let component = unsafe { Component::deserialize_file(engine, path) };
     component
@@ -208,12 +235,29 @@ fn read_compiled(engine: &Engine, path: &Path) -> Option<Component> {
         .ok()
 }
 
+/// May nobody else write to it?
+fn is_ours(metadata: &Metadata) -> bool {
+    metadata.uid() == rustix::process::geteuid().as_raw()
+        && metadata.permissions().mode() & 0o022 == 0
+}
+
+/// Does the file end in the digest of what comes before?
+fn is_whole(path: &Path) -> io::Result<bool> {
+    let mut file = File::open(path)?;
+    let Some(code) = file.metadata()?.len().checked_sub(DIGEST_BYTES) else { return Ok(false) };
+    let mut digest = Sha256::new();
+    io::copy(&mut (&mut file).take(code), &mut digest)?;
+    let mut expected = Vec::new();
+    file.read_to_end(&mut expected)?;
+    Ok(expected == digest.finalize().as_slice())
+}
+
 fn private_file(path: &Path) -> io::Result<File> {
     OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(path)
 }
 
 fn is_at(file: &File, path: &Path) -> bool {
-    let identity = |data: std::fs::Metadata| (data.dev(), data.ino());
+    let identity = |data: Metadata| (data.dev(), data.ino());
     match (file.metadata(), path.metadata()) {
         (Ok(locked), Ok(named)) => identity(locked) == identity(named),
         _ => false,
@@ -246,6 +290,7 @@ fn wait_for(file: &File) -> io::Result<()> {
 /// Why the component does not compile, as text for the server to pass on.
 pub fn compile_main() -> Result<(), String> {
     limit_myself();
+    std::thread::spawn(end_with_reader);
     let mut bytes = Vec::new();
     io::stdin()
         .take(limits::COMPONENT_BYTES + 1)
@@ -256,11 +301,23 @@ pub fn compile_main() -> Result<(), String> {
     io::stdout().write_all(&code).map_err(|error| format!("cannot write: {error}"))
 }
 
+/// Ends this process when nobody is left to read what it compiles.
+fn end_with_reader() {
+    let output = io::stdout();
+    // An output that is polled for nothing reports only that its reader is gone.
+    if poll(&mut [PollFd::new(&output, PollFlags::empty())], None).is_ok() {
+        std::process::exit(1);
+    }
+}
+
 fn limit_myself() {
     use rustix::process::{Resource, Rlimit, setrlimit};
-    for (resource, limit) in
-        [(Resource::Cpu, COMPILE_CPU_SECONDS), (Resource::As, COMPILE_ADDRESS_SPACE)]
-    {
+    let limits = [
+        (Resource::Cpu, COMPILE_CPU_SECONDS),
+        (Resource::As, COMPILE_ADDRESS_SPACE),
+        (Resource::Core, 0),
+    ];
+    for (resource, limit) in limits {
         // A stricter limit from outside stays as it is.
         let _ = setrlimit(resource, Rlimit { current: Some(limit), maximum: Some(limit) });
     }

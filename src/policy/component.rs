@@ -8,6 +8,7 @@ use wasmtime::component::{Component, InstancePre, Linker};
 use super::call::State;
 use super::error::{Failure, Identity};
 use super::source::Stamp;
+use super::text;
 
 /// The package all policies are written against, and the version offered here.
 const PACKAGE: &str = "agent-dispatch:policy/";
@@ -42,13 +43,17 @@ pub(super) fn link(
         // Defining WASI costs more than the rest of loading; most guests do not
         // ask for it.
         if imports.iter().any(|import| import.starts_with("wasi:")) {
-            wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
+            super::call::add_wasi_to_linker(&mut linker)?;
         }
         linker.instantiate_pre(component)
     });
-    instance.map_err(|error| {
-        Failure::Unusable(format!("its component does not fit the interface {VERSION}: {error:#}"))
-    })
+    instance.map_err(|error| misfit(&error))
+}
+
+/// The failure of a component whose shapes are not those of the interface.
+pub(super) fn misfit(error: &wasmtime::Error) -> Failure {
+    let reason = text::shown(&format!("{error:#}"), text::SAID);
+    Failure::Unusable(format!("its component does not fit the interface {VERSION}: {reason}"))
 }
 
 fn check_imports(imports: &[&str]) -> Result<(), Failure> {
@@ -63,7 +68,7 @@ fn check_imports(imports: &[&str]) -> Result<(), Failure> {
     }
     Err(Failure::Unusable(format!(
         "its component imports what no policy may use: {}",
-        refused.join(", ")
+        text::shown(&refused.join(", "), text::SAID)
     )))
 }
 
@@ -76,7 +81,7 @@ fn check_exports<'a>(exports: impl Iterator<Item = &'a str>, kind: &str) -> Resu
         return Ok(());
     }
     Err(Failure::Unusable(if !versions.is_empty() {
-        let versions = versions.join(", ");
+        let versions = text::shown(&versions.join(", "), text::SAID);
         format!(
             "its component is made for the interface {versions}; this agent-dispatch offers {VERSION}"
         )
@@ -86,7 +91,10 @@ fn check_exports<'a>(exports: impl Iterator<Item = &'a str>, kind: &str) -> Resu
         )
     } else {
         let kinds: Vec<&str> = exports.iter().map(|(name, _)| *name).collect();
-        format!("its component is no {kind} policy, but one for: {}", kinds.join(", "))
+        format!(
+            "its component is no {kind} policy, but one for: {}",
+            text::shown(&kinds.join(", "), text::SAID)
+        )
     }))
 }
 

@@ -4,6 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
+use tokio::sync::Semaphore;
 use wasmtime::Engine;
 
 use super::compile::Compiler;
@@ -16,9 +17,17 @@ use super::{engine, metadata};
 pub struct Host {
     compiler: Compiler,
     engine: OnceLock<Result<Engine, String>>,
-    loaded: Mutex<HashMap<(ComponentSource, &'static str), Arc<Loaded>>>,
+    places: Mutex<HashMap<(ComponentSource, &'static str), Arc<Place>>>,
     /// Digest and config of what has passed its `check`.
     checked: Mutex<HashSet<(String, String)>>,
+}
+
+/// Where a component of some source is kept for one kind.
+struct Place {
+    latest: Mutex<Option<Arc<Loaded>>>,
+    /// One loads at a time: however many calls wait for a slow compilation, it
+    /// takes one thread.
+    turn: Arc<Semaphore>,
 }
 
 impl Host {
@@ -28,7 +37,7 @@ impl Host {
         Self {
             compiler: Compiler::new(executable, folder),
             engine: OnceLock::new(),
-            loaded: Mutex::default(),
+            places: Mutex::default(),
             checked: Mutex::default(),
         }
     }
@@ -40,25 +49,39 @@ impl Host {
         source: &Source,
         kind: &'static str,
     ) -> Result<Arc<Loaded>, PolicyError> {
-        let key = (source.component.clone(), kind);
-        let found = lock(&self.loaded).get(&key).cloned();
+        let place = self.place(source, kind);
         // Nothing on disk has to be looked at.
-        if let (Some(loaded), ComponentSource::BuiltIn(_)) = (&found, &source.component) {
+        if let (Some(loaded), ComponentSource::BuiltIn(_)) =
+            (&*lock(&place.latest), &source.component)
+        {
             return Ok(Arc::clone(loaded));
         }
+        let turn = Arc::clone(&place.turn).acquire_owned().await;
         let host = Arc::clone(self);
         let wanted = source.clone();
-        let loaded = tokio::task::spawn_blocking(move || match found {
-            Some(loaded) if wanted.component.is_unchanged(&loaded.stamp) => Ok(loaded),
-            found => host.load_now(&wanted, kind, found).map(Arc::new),
-        })
-        .await
-        .unwrap_or_else(|error| {
+        let loading = tokio::task::spawn_blocking(move || {
+            // Held to the end of the loading, also where its caller is gone.
+            let _turn = turn;
+            let found = lock(&place.latest).clone();
+            let loaded = match found {
+                Some(loaded) if wanted.component.is_unchanged(&loaded.stamp) => loaded,
+                found => Arc::new(host.load_now(&wanted, kind, found)?),
+            };
+            *lock(&place.latest) = Some(Arc::clone(&loaded));
+            Ok(loaded)
+        });
+        loading.await.unwrap_or_else(|error| {
             let failure = Failure::Host(format!("loading was lost: {error}"));
             Err(source.error(Arc::default(), failure))
-        })?;
-        lock(&self.loaded).insert(key, Arc::clone(&loaded));
-        Ok(loaded)
+        })
+    }
+
+    fn place(&self, source: &Source, kind: &'static str) -> Arc<Place> {
+        let mut places = lock(&self.places);
+        let key = (source.component.clone(), kind);
+        Arc::clone(places.entry(key).or_insert_with(|| {
+            Arc::new(Place { latest: Mutex::default(), turn: Arc::new(Semaphore::new(1)) })
+        }))
     }
 
     fn load_now(

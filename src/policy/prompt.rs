@@ -3,13 +3,14 @@
 use std::sync::Arc;
 
 use serde::de::IgnoredAny;
+use wasmtime::Store;
 
-use super::call;
+use super::call::{self, State};
 use super::component::Loaded;
 use super::error::{Failure, PolicyError};
 use super::limits::{self, mebibytes};
 use super::source::Source;
-use super::text::{Allowance, SAID, shown};
+use super::text::{SAID, Share, shown};
 use super::{Host, Limits};
 
 #[expect(missing_docs, reason = "generated from wit/, which documents them")]
@@ -17,7 +18,6 @@ pub(super) mod bindings {
     wasmtime::component::bindgen!({
         path: "wit",
         world: "prompt-policy",
-        exports: { default: async },
     });
 }
 
@@ -32,6 +32,9 @@ const KIND: &str = "prompt";
 /// Largest addition to a system prompt, in bytes: it travels as one argument of
 /// a command line, which the kernel limits to 128 KiB.
 const SYSTEM_BYTES: usize = 64 << 10;
+
+/// Largest answer that is parsed, in bytes of JSON: read, it takes many times that.
+const PARSED_BYTES: usize = 1 << 20;
 
 /// What a reply may be said to be.
 const OUTCOMES: [&str; 3] = ["done", "partial", "blocked"];
@@ -77,21 +80,19 @@ impl Prompt {
             return Err(self.error(Failure::Bound { bound }));
         }
         let config = self.config.clone();
-        self.call(async move |store, guest| guest.call_check(store, &config).await).await
+        self.call(move |store, guest| guest.call_check(store, &config)).await
     }
 
-    /// Puts a request into words. Texts beyond the input limit are cut, the
-    /// context first.
+    /// Puts a request into words. Texts that do not fit into the input limit are cut.
     ///
     /// # Errors
     ///
     /// Whatever went wrong; nothing was spent.
     pub async fn render(&self, request: &Request) -> Result<Rendered, PolicyError> {
-        let request = fit_request(request, &mut self.allowance());
+        let request = fit(request, self.share(&texts(request)));
         let config = self.config.clone();
-        let rendered = self
-            .call(async move |store, guest| guest.call_render(store, &config, &request).await)
-            .await?;
+        let rendered =
+            self.call(move |store, guest| guest.call_render(store, &config, &request)).await?;
         if rendered.user.trim().is_empty() {
             return Err(self.error(Failure::BadDecision("the prompt is empty".into())));
         }
@@ -119,24 +120,38 @@ impl Prompt {
         reply: Reply,
         text: &str,
     ) -> Result<Interpretation, PolicyError> {
-        let mut allowance = self.allowance();
-        let (fitting, complete) = allowance.take(text);
-        let reply = Reply { text: fitting, size: text.len() as u64, complete, ..reply };
-        let request = fit_request(request, &mut allowance);
+        let mut texts = texts(request);
+        texts.push(text);
+        let share = self.share(&texts);
+        let (size, complete) = (text.len() as u64, share.holds(text));
+        let reply = Reply { text: share.fit(text), size, complete, ..reply };
+        let request = fit(request, share);
         let config = self.config.clone();
         let interpretation = self
-            .call(async move |store, guest| {
-                guest.call_interpret(store, &config, &request, &reply).await
-            })
+            .call(move |store, guest| guest.call_interpret(store, &config, &request, &reply))
             .await?;
-        self.check_interpretation(interpretation)
+        self.check_interpretation(interpretation, !text.is_empty())
     }
 
     /// Refuses what would harm the reply, before anything of it is changed.
     fn check_interpretation(
         &self,
         interpretation: Interpretation,
+        has_text: bool,
     ) -> Result<Interpretation, PolicyError> {
+        let leaves_nothing = match &interpretation.edit {
+            Edit::Keep => false,
+            Edit::KeepFirst(bytes) => *bytes == 0,
+            Edit::Replace(text) => text.trim().is_empty(),
+        };
+        if has_text && leaves_nothing {
+            let problem = "it leaves nothing of the answer".to_owned();
+            return Err(self.error(Failure::BadDecision(problem)));
+        }
+        if interpretation.parsed.as_ref().is_some_and(|parsed| parsed.len() > PARSED_BYTES) {
+            let bound = format!("{} MiB of parsed answer", PARSED_BYTES >> 20);
+            return Err(self.error(Failure::Bound { bound }));
+        }
         let Interpretation { outcome, hint, parsed, .. } = &interpretation;
         if let Some(word) = outcome.as_deref().filter(|word| !OUTCOMES.contains(word)) {
             let problem =
@@ -157,8 +172,8 @@ impl Prompt {
     /// Calls the guest and unfolds the three ways in which that can fail.
     async fn call<T: Send + 'static>(
         &self,
-        body: impl AsyncFnOnce(
-            &mut wasmtime::Store<call::State>,
+        body: impl FnOnce(
+            &mut Store<State>,
             &bindings::exports::agent_dispatch::policy::prompt::Guest,
         ) -> wasmtime::Result<Result<T, types::PolicyError>>
         + Send
@@ -169,11 +184,11 @@ impl Prompt {
             loaded,
             self.name.clone(),
             self.limits,
-            async move |store, loaded: &Loaded| {
-                let world = PromptPolicyPre::new(loaded.instance.clone())?
-                    .instantiate_async(&mut *store)
-                    .await?;
-                body(store, world.agent_dispatch_policy_prompt()).await
+            move |store: &mut Store<State>, loaded: &Loaded| {
+                let world =
+                    PromptPolicyPre::new(loaded.instance.clone())?.instantiate(&mut *store)?;
+                store.data_mut().set_instantiated();
+                body(store, world.agent_dispatch_policy_prompt())
             },
         )
         .await;
@@ -190,8 +205,8 @@ impl Prompt {
         }
     }
 
-    fn allowance(&self) -> Allowance {
-        Allowance::new(mebibytes(self.limits.input_mib))
+    fn share(&self, texts: &[&str]) -> Share {
+        Share::of(mebibytes(self.limits.input_mib), texts)
     }
 
     fn error(&self, failure: Failure) -> PolicyError {
@@ -203,24 +218,32 @@ impl Prompt {
     }
 }
 
-/// The request as far as it fits. The context is taken last, because it is what
-/// grows large.
-fn fit_request(request: &Request, allowance: &mut Allowance) -> Request {
+/// The texts of a request that share the input limit.
+fn texts(request: &Request) -> Vec<&str> {
+    let agent = &request.agent;
+    let optional = [&agent.description, &agent.instructions, &request.goal, &request.caller];
+    let shared = request.shared_context.iter().map(|shared| shared.text.as_str());
+    let optional = optional.into_iter().chain([&request.context]).flatten().map(String::as_str);
+    optional.chain(shared).chain([request.task.as_str()]).collect()
+}
+
+/// The request as far as it fits.
+fn fit(request: &Request, share: Share) -> Request {
     let agent = &request.agent;
     Request {
-        task: allowance.take(&request.task).0,
-        goal: allowance.take_optional(request.goal.as_deref()),
-        caller: allowance.take_optional(request.caller.as_deref()),
         agent: Agent {
-            description: allowance.take_optional(agent.description.as_deref()),
-            instructions: allowance.take_optional(agent.instructions.as_deref()),
+            description: share.fit_optional(agent.description.as_deref()),
+            instructions: share.fit_optional(agent.instructions.as_deref()),
             ..agent.clone()
         },
+        task: share.fit(&request.task),
+        context: share.fit_optional(request.context.as_deref()),
+        caller: share.fit_optional(request.caller.as_deref()),
+        goal: share.fit_optional(request.goal.as_deref()),
         shared_context: request.shared_context.as_ref().map(|shared| SharedContext {
             group: shared.group.clone(),
-            text: allowance.take(&shared.text).0,
+            text: share.fit(&shared.text),
         }),
-        context: allowance.take_optional(request.context.as_deref()),
         answer_format: request.answer_format.clone(),
         facts: request.facts.clone(),
         ..*request

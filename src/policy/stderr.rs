@@ -10,8 +10,9 @@ use wasmtime_wasi::async_trait;
 use wasmtime_wasi::cli::{IsTerminal, StdoutStream};
 use wasmtime_wasi::p2::{OutputStream, Pollable, StreamResult};
 
-/// How much is kept, in bytes. A panic's message is the last that a guest writes.
-const KEPT: usize = 4 << 10;
+/// How much is kept, in bytes: what an error quotes. A panic's message is the last
+/// that a guest writes.
+const KEPT: usize = super::text::SAID;
 
 /// What a guest may write at once, in bytes.
 const AT_ONCE: usize = 64 << 10;

@@ -12,7 +12,9 @@ pub(super) fn shown(text: &str, longest: usize) -> String {
     for character in characters.by_ref().take(longest) {
         match character {
             '\n' | '\t' | '\r' => shown.push(' '),
-            character if character.is_control() => shown.extend(character.escape_default()),
+            character if character.is_control() || turns_text(character) => {
+                shown.extend(character.escape_default());
+            }
             character => shown.push(character),
         }
     }
@@ -22,37 +24,58 @@ pub(super) fn shown(text: &str, longest: usize) -> String {
     shown
 }
 
-/// What is left of a call's input limit, in bytes.
-pub(super) struct Allowance(usize);
+/// Characters that change the direction in which a terminal shows what follows.
+fn turns_text(character: char) -> bool {
+    matches!(character, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
 
-impl Allowance {
-    pub(super) fn new(bytes: usize) -> Self {
-        Self(bytes)
+/// How long each text of a call may be, in bytes, so that all of them fit into the
+/// input limit: texts that fit into an equal share are whole, and what they leave is
+/// shared among the longer ones.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Share(usize);
+
+impl Share {
+    pub(super) fn of(limit: usize, texts: &[&str]) -> Self {
+        let mut sizes: Vec<usize> = texts.iter().map(|text| text.len()).collect();
+        sizes.sort_unstable();
+        let mut left = limit;
+        for (place, size) in sizes.iter().enumerate() {
+            let share = left / (sizes.len() - place);
+            if *size > share {
+                return Self(share);
+            }
+            left -= size;
+        }
+        Self(usize::MAX)
     }
 
     /// `text` as far as it fits: whole, or its head and tail with the cut marked.
-    /// The second value is true when it is whole.
-    pub(super) fn take(&mut self, text: &str) -> (String, bool) {
-        if text.len() <= self.0 {
-            self.0 -= text.len();
-            return (text.to_owned(), true);
+    pub(super) fn fit(self, text: &str) -> String {
+        if self.holds(text) {
+            return text.to_owned();
         }
-        let half = std::mem::take(&mut self.0) / 2;
+        let half = self.0 / 2;
         let head = &text[..text.floor_char_boundary(half)];
         let tail = &text[text.ceil_char_boundary(text.len() - half)..];
         let missing = text.len() - head.len() - tail.len();
-        (format!("{head}\n[… {missing} bytes are missing here …]\n{tail}"), false)
+        format!("{head}\n[… {missing} bytes are missing here …]\n{tail}")
+    }
+
+    /// Is this text whole?
+    pub(super) fn holds(self, text: &str) -> bool {
+        text.len() <= self.0
     }
 
     /// The same for a text that may be absent; an empty one is absent.
-    pub(super) fn take_optional(&mut self, text: Option<&str>) -> Option<String> {
-        text.filter(|text| !text.is_empty()).map(|text| self.take(text).0)
+    pub(super) fn fit_optional(self, text: Option<&str>) -> Option<String> {
+        text.filter(|text| !text.is_empty()).map(|text| self.fit(text))
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Allowance, shown};
+    use super::{Share, shown};
 
     #[test]
     fn what_is_shown_has_no_control_characters_and_an_end() {
@@ -61,21 +84,20 @@ mod tests {
     }
 
     #[test]
-    fn text_within_the_limit_is_whole() {
-        let mut allowance = Allowance::new(10);
-        assert_eq!(allowance.take("hello"), ("hello".to_owned(), true));
-        assert_eq!(allowance.take("world"), ("world".to_owned(), true));
-        assert!(!allowance.take("!").1);
+    fn short_texts_are_whole_and_long_ones_share_what_they_leave() {
+        let (short, long, longer) = ("abc", "q".repeat(100), "z".repeat(200));
+        let share = Share::of(43, &[&longer, short, &long]);
+        assert!(share.holds(short));
+        let kept = |text: &str| text.matches(['q', 'z']).count();
+        assert_eq!((kept(&share.fit(&long)), kept(&share.fit(&longer))), (20, 20));
+        assert!(Share::of(303, &[&longer, short, &long]).holds(&longer));
     }
 
     #[test]
     fn a_cut_keeps_both_ends_and_never_splits_a_character() {
         let text = "ä".repeat(100);
-        let (cut, whole) = Allowance::new(21).take(&text);
-        assert!(!whole);
-        assert_eq!(
-            cut,
-            format!("{}\n[… 180 bytes are missing here …]\n{}", "ä".repeat(5), "ä".repeat(5))
-        );
+        let cut = Share::of(21, &[&text]).fit(&text);
+        let end = "ä".repeat(5);
+        assert_eq!(cut, format!("{end}\n[… 180 bytes are missing here …]\n{end}"));
     }
 }

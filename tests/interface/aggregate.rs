@@ -64,6 +64,20 @@ fn who_failed_has_no_vote() {
 }
 
 #[test]
+fn what_is_cut_agrees_with_nothing() {
+    let mut call = Call::new(MAJORITY, &["a", "b", "c"]);
+    let long = "x".repeat(5000) + "80" + &"x".repeat(5000);
+    assert_eq!(call.settle(2, reply(&long)), Next::Waits);
+    assert_eq!(call.settle(1, reply(&long.replace("80", "22"))), Next::Waits);
+    assert_eq!(call.settle(0, reply("80")), Next::Answer("80".into()), "one vote for each");
+    let seen = |id| match &call.item(id).state {
+        ItemState::Settled(reply) => reply.text.clone(),
+        state => panic!("{state:?}"),
+    };
+    assert_eq!(seen(1), seen(2), "the policy cannot tell them apart");
+}
+
+#[test]
 fn the_first_success_ends_the_others() {
     let mut call = Call::new(FIRST_SUCCESS, &["a", "b", "c"]);
     assert_eq!(call.step(), Next::Waits);
@@ -123,6 +137,26 @@ fn a_verdict_without_json_is_read_as_text() {
 fn a_failed_refinement_leaves_the_best_answer() {
     let (mut call, refine, _) = judged(json(FOR_B));
     assert_eq!(call.settle(refine, failed("no time")), Next::Answer("80 I think".into()));
+}
+
+#[test]
+fn with_nothing_left_for_it_nothing_is_asked() {
+    for (rounds, asks) in [(0, 1), (1, 0)] {
+        let left = |call: &mut Call| {
+            (call.situation.left.rounds, call.situation.left.asks) = (rounds, asks);
+        };
+        for config in [JUDGE, MAP_REDUCE] {
+            let mut call = Call::new(config, &["a"]);
+            left(&mut call);
+            let reason = reason(call.settle(0, reply("80")));
+            assert!(reason.contains("left"), "{reason}");
+        }
+        let mut judged = Call::new(JUDGE, &["a"]);
+        let judge = asked(judged.settle(0, reply("80")));
+        left(&mut judged);
+        let best = Next::Answer("80".into());
+        assert_eq!(judged.settle(judge[0].0, reply("0")), best, "there is no refining it");
+    }
 }
 
 #[test]
@@ -279,11 +313,21 @@ fn what_does_not_shrink_is_given_up() {
     let mut call = Call::new(MAP_REDUCE, &["a"]);
     let maps = asked(call.settle(0, reply(&"x".repeat(1000))));
     assert!(reason(settle_all(&mut call, &maps, &"k".repeat(500))).contains("no shorter"));
+}
 
-    let mut poor = Call::new(MAP_REDUCE, &["a"]);
-    poor.situation.left.asks = 2;
-    let reason = reason(poor.settle(0, reply(&"x".repeat(1000))));
-    assert!(reason.contains("5 parts") && reason.contains("only 2"), "{reason}");
+#[test]
+fn parts_are_digested_only_where_they_can_be_put_together() {
+    for (rounds, asks, left) in [(2, 5, "5 in 2"), (1, 6, "6 in 1")] {
+        let mut poor = Call::new(MAP_REDUCE, &["a"]);
+        (poor.situation.left.rounds, poor.situation.left.asks) = (rounds, asks);
+        let reason = reason(poor.settle(0, reply(&"x".repeat(1000))));
+        assert!(reason.contains("5 parts") && reason.contains(left), "{reason}");
+    }
+    let mut enough = Call::new(MAP_REDUCE, &["a"]);
+    (enough.situation.left.rounds, enough.situation.left.asks) = (2, 6);
+    let maps = asked(enough.settle(0, reply(&"x".repeat(1000))));
+    let reduce = asked(settle_all(&mut enough, &maps, "z"));
+    assert_eq!(settle_all(&mut enough, &reduce, "all"), Next::Answer("all".into()));
 }
 
 #[test]

@@ -1,20 +1,18 @@
 //! A host for aggregates: it does what the policy decides, and nothing else.
 
 use super::bindings::exports::agent_dispatch::policy::aggregate::{
-    Answer, Ask, Decision, Item, ItemState, Piece, Situation, Span,
+    Answer, Ask, Decision, Item, ItemState, Situation,
 };
 use super::types::Reply;
-use super::{agent, allowance, instance};
-
-/// How many bytes of a reply a policy gets to see here.
-const INPUT_LIMIT: usize = 4000;
+use super::{Texts, agent, allowance, instance, seen};
 
 /// What a host keeps of one call, and what it does with a decision.
 pub(crate) struct Call {
     config: &'static str,
     pub(crate) situation: Situation,
-    /// The items' replies, uncut.
-    texts: Vec<String>,
+    /// What the items were given to read.
+    contexts: Vec<String>,
+    texts: Texts,
 }
 
 /// What a decision led to.
@@ -43,36 +41,39 @@ impl Call {
                 left: allowance(),
                 facts: vec![],
             },
-            texts: vec![],
+            contexts: vec![],
+            texts: Texts::default(),
         };
         for name in agents {
-            call.start(name, "Which port?", None, None, "", 0);
+            let ask = Ask {
+                agent: (*name).into(),
+                task: "Which port?".into(),
+                context: vec![],
+                answer_format: "text".into(),
+                continues: None,
+                tag: String::new(),
+            };
+            call.start(&ask, 0);
         }
         call
     }
 
-    fn start(
-        &mut self,
-        agent: &str,
-        task: &str,
-        context: Option<String>,
-        continues: Option<u32>,
-        tag: &str,
-        round: u32,
-    ) -> u32 {
+    fn start(&mut self, ask: &Ask, round: u32) -> u32 {
         let id = u32::try_from(self.situation.items.len()).unwrap();
+        self.contexts.push(self.texts.join(&ask.context));
         self.situation.items.push(Item {
             id,
-            agent: agent.into(),
-            task: task.into(),
-            context,
-            continues,
-            tag: tag.into(),
+            agent: ask.agent.clone(),
+            task: ask.task.clone(),
+            context: None,
+            answer_format: ask.answer_format.clone(),
+            continues: ask.continues,
+            tag: ask.tag.clone(),
             round,
             state: ItemState::Running,
             facts: vec![],
         });
-        self.texts.push(String::new());
+        self.texts.0.push(None);
         id
     }
 
@@ -87,17 +88,16 @@ impl Call {
             }
             Decision::Ask(asks) => {
                 let round = self.situation.items.iter().map(|item| item.round).max().unwrap() + 1;
+                assert!(!asks.is_empty(), "nobody is asked");
+                self.situation.left.rounds = self.situation.left.rounds.checked_sub(1).unwrap();
                 let ids: Vec<u32> = asks.iter().map(|ask| self.ask(ask, round)).collect();
                 Next::Asks(ids.into_iter().zip(asks).collect())
             }
             Decision::Answer(answer) => {
                 self.cancel_running();
                 Next::Answer(match answer {
-                    Answer::Text(text) => text,
-                    Answer::Item(id) => match &self.item(id).state {
-                        ItemState::Settled(_) => self.texts[id as usize].clone(),
-                        state => panic!("answered with an item that is {state:?}"),
-                    },
+                    Answer::Text(pieces) => self.texts.join(&pieces),
+                    Answer::Item(id) => self.texts.0[id as usize].clone().unwrap(),
                 })
             }
             Decision::GiveUp(reason) => {
@@ -114,35 +114,15 @@ impl Call {
             assert_eq!(self.item(earlier).agent, ask.agent, "another agent's conversation");
         }
         assert!(matches!(ask.answer_format.as_str(), "text" | "json"), "{ask:?}");
-        let context: String = ask.context.iter().map(|piece| self.read(piece)).collect();
-        let context = Some(context).filter(|context| !context.is_empty());
-        self.start(&ask.agent, &ask.task, context, ask.continues, &ask.tag, round)
-    }
-
-    fn read<'a>(&'a self, piece: &'a Piece) -> &'a str {
-        match piece {
-            Piece::Text(text) => text,
-            Piece::Reply(Span { item, start, end }) => {
-                assert!(matches!(self.item(*item).state, ItemState::Settled(_)), "{piece:?}");
-                let text = &self.texts[*item as usize];
-                let bound = |at: &u64| text.floor_char_boundary(usize::try_from(*at).unwrap());
-                &text[bound(start)..bound(end)]
-            }
-        }
+        self.start(ask, round)
     }
 
     /// The item ends in this way; then the policy is asked again.
-    pub(crate) fn settle(&mut self, id: u32, mut reply: Reply) -> Next {
-        if reply.text.len() > INPUT_LIMIT {
-            reply.complete = false;
-            let cut = cut(&reply.text);
-            self.texts[id as usize] = std::mem::replace(&mut reply.text, cut);
-        } else {
-            self.texts[id as usize].clone_from(&reply.text);
-        }
+    pub(crate) fn settle(&mut self, id: u32, reply: Reply) -> Next {
+        self.texts.0[id as usize] = Some(reply.text.clone());
         let item = &mut self.situation.items[id as usize];
         assert_eq!(item.state, ItemState::Running);
-        item.state = ItemState::Settled(reply);
+        item.state = ItemState::Settled(seen(reply));
         self.step()
     }
 
@@ -152,7 +132,7 @@ impl Call {
 
     /// What an item was given to read.
     pub(crate) fn context(&self, id: u32) -> &str {
-        self.item(id).context.as_deref().unwrap_or_default()
+        &self.contexts[id as usize]
     }
 
     fn any_running(&self) -> bool {
@@ -166,11 +146,4 @@ impl Call {
             }
         }
     }
-}
-
-/// The head and the tail of `text`, and a line between them that says what is missing.
-fn cut(text: &str) -> String {
-    let head = text.floor_char_boundary(INPUT_LIMIT / 2);
-    let tail = text.ceil_char_boundary(text.len() - INPUT_LIMIT / 2);
-    format!("{}\n[{} bytes are missing]\n{}", &text[..head], tail - head, &text[tail..])
 }

@@ -4,12 +4,20 @@ use super::bindings::exports::agent_dispatch::policy::dialogue::{
     Decision, Side, Situation, Speak, Stop, Turn,
 };
 use super::types::{PolicyError, Reply};
-use super::{agent, allowance, failed, instance, reply};
+use super::{INPUT_LIMIT, Texts, agent, allowance, failed, instance, reply, seen};
 
 /// A dialogue as a host keeps it.
 struct Dialogue {
     config: &'static str,
     situation: Situation,
+    texts: Texts,
+}
+
+/// Whom the policy speaks to, and what it says.
+struct Spoken {
+    to: Side,
+    message: String,
+    tag: String,
 }
 
 impl Dialogue {
@@ -23,7 +31,7 @@ impl Dialogue {
             left: allowance(),
             facts: vec![],
         };
-        Self { config, situation }
+        Self { config, situation, texts: Texts::default() }
     }
 
     fn decide(&self) -> Decision {
@@ -32,31 +40,40 @@ impl Dialogue {
         policy.call_step(&mut store, self.config, &self.situation).unwrap().unwrap()
     }
 
-    /// Whom the policy speaks to, and what it says.
-    fn spoken(&self) -> Speak {
+    fn spoken(&self) -> Spoken {
         match self.decide() {
-            Decision::Speak(speak) => speak,
+            Decision::Speak(Speak { to, message, tag }) => {
+                Spoken { to, message: self.texts.join(&message), tag }
+            }
             other => panic!("it is over: {other:?}"),
         }
     }
 
     /// Whoever is spoken to replies with this; what the policy makes of it.
     fn turn(&mut self, reply: Reply) -> Decision {
-        let Speak { to: side, message, tag } = self.spoken();
+        let Spoken { to: side, message, tag } = self.spoken();
         if let Some(left) = &mut self.situation.left.spend_usd {
             *left -= reply.cost_usd.unwrap_or_default();
         }
         let earlier = self.situation.turns.iter().filter(|turn| turn.side == side).count();
         let round = u32::try_from(earlier).unwrap() + 1;
+        self.texts.0.push(Some(reply.text.clone()));
+        let reply = seen(reply);
         self.situation.turns.push(Turn { side, round, message, tag, reply, facts: vec![] });
         self.decide()
     }
 
     /// The same, where the dialogue goes on.
-    fn goes_on(&mut self, text: &str) -> Speak {
+    fn goes_on(&mut self, text: &str) -> Spoken {
+        self.turn(reply(text));
+        self.spoken()
+    }
+
+    /// What resolved it, put together.
+    fn resolved(&mut self, text: &str) -> String {
         match self.turn(reply(text)) {
-            Decision::Speak(speak) => speak,
-            other => panic!("{text:?} ended it: {other:?}"),
+            Decision::Resolved(answer) => self.texts.join(&answer),
+            other => panic!("{text:?} did not resolve it: {other:?}"),
         }
     }
 }
@@ -97,11 +114,16 @@ fn a_message_that_ends_with_the_marker_resolves_it() {
     {
         let mut dialogue = Dialogue::new(MARKER);
         dialogue.goes_on("How slow?");
-        let Decision::Resolved(answer) = dialogue.turn(reply(text)) else {
-            panic!("{text:?} goes on")
-        };
-        assert_eq!(answer, "Use a cache");
+        assert_eq!(dialogue.resolved(text), "Use a cache");
     }
+}
+
+#[test]
+fn what_is_too_long_for_the_policy_is_passed_on_whole() {
+    let long = "Why? ".repeat(INPUT_LIMIT) + "That is why";
+    let mut dialogue = Dialogue::new(MARKER);
+    assert!(dialogue.goes_on(&long).message.contains(&long));
+    assert_eq!(dialogue.resolved(&format!("{long}. [RESOLVED]\n")), long);
 }
 
 #[test]
@@ -135,6 +157,15 @@ fn a_word_said_once_does_not_count_often() {
 }
 
 #[test]
+fn what_is_cut_repeats_nothing() {
+    let long = "so ".repeat(INPUT_LIMIT);
+    let mut dialogue = Dialogue::new(NO_PROGRESS);
+    dialogue.goes_on(&(long.clone() + "slow " + &long));
+    dialogue.goes_on("How slow?");
+    dialogue.goes_on(&(long.clone() + "fast " + &long));
+}
+
+#[test]
 fn a_share_of_the_money_is_kept() {
     let mut dialogue = Dialogue::new(BUDGET);
     dialogue.situation.granted.spend_usd = Some(2.0);
@@ -157,10 +188,15 @@ fn a_share_of_the_money_is_kept() {
 
 #[test]
 fn a_side_that_fails_ends_the_dialogue() {
-    let mut dialogue = Dialogue::new(MARKER);
-    dialogue.goes_on("How slow?");
-    let reason = reason(dialogue.turn(failed("no money")));
-    assert!(reason.contains("web") && reason.contains("no money"), "{reason}");
+    for config in [MARKER, NO_PROGRESS, BUDGET] {
+        let mut dialogue = Dialogue::new(config);
+        dialogue.goes_on("Is it [RESOLVED]?");
+        dialogue.goes_on("Nine seconds.");
+        // What was said by then neither resolves it nor repeats anything.
+        let cut_off = Reply { text: "It is [RESOLVED]".into(), ..failed("no money") };
+        let reason = reason(dialogue.turn(cut_off));
+        assert!(reason.contains("infra") && reason.contains("no money"), "{reason}");
+    }
 }
 
 #[test]

@@ -2,9 +2,9 @@
 
 use serde::Deserialize;
 
-use crate::bindings::agent_dispatch::policy::types::Reply;
+use crate::bindings::agent_dispatch::policy::types::{Piece, Reply};
 use crate::bindings::exports::agent_dispatch::policy::aggregate::{
-    Answer, Ask, Decision, Item, Piece, Situation,
+    Answer, Ask, Decision, Item, Situation,
 };
 use crate::round;
 
@@ -38,6 +38,8 @@ pub(crate) fn step(situation: &Situation) -> Decision {
         return Decision::GiveUp(format!("{} named none of the answers as the best", judge.agent));
     };
     match tagged(REFINE) {
+        // The best answer is worth having as it is.
+        None if !round::may_ask(situation, 1, 1) => Decision::Answer(Answer::Item(winner.id)),
         None => Decision::Ask(vec![Ask {
             agent: winner.agent.clone(),
             task: "Your answer was judged the best of several. Look at it again, correct what is wrong or \
@@ -62,6 +64,11 @@ fn ask_judge(situation: &Situation) -> Decision {
             "there is nobody to judge: the caller chose no aggregator".to_owned(),
         );
     };
+    if !round::may_ask(situation, 1, 1) {
+        return Decision::GiveUp(
+            "there is nothing left to have the answers judged with".to_owned(),
+        );
+    }
     let mut answers = Vec::new();
     for item in round::of_caller(situation).filter(|item| round::success(item).is_some()) {
         answers.push(Piece::Text(format!("## Answer {} ({})\n", item.id, item.agent)));

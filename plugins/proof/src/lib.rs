@@ -97,11 +97,13 @@ impl talk::Guest for Proof {
     }
 
     fn step(config: String, situation: talk::Situation) -> Result<talk::Decision, PolicyError> {
-        let over = match rule(&config)? {
-            DialogueRule::Marker {} => dialogue::marker(&situation),
-            DialogueRule::NoProgress {} => dialogue::no_progress(&situation),
-            DialogueRule::Budget { share } => dialogue::budget(share, &situation),
-        };
-        Ok(over.unwrap_or_else(|| dialogue::next_turn(&situation)))
+        let rule = rule(&config)?;
+        Ok(dialogue::failure(&situation)
+            .or_else(|| match rule {
+                DialogueRule::Marker {} => dialogue::marker(&situation),
+                DialogueRule::NoProgress {} => dialogue::no_progress(&situation),
+                DialogueRule::Budget { share } => dialogue::budget(share, &situation),
+            })
+            .unwrap_or_else(|| dialogue::next_turn(&situation)))
     }
 }

@@ -8,7 +8,7 @@ use crate::round;
 /// Answers as soon as more than half of those who can still vote agree, and with
 /// the most frequent answer when all have spoken; of equals the one asked first.
 pub(crate) fn step(situation: &Situation) -> Decision {
-    let mut answers: Vec<(u32, String, usize)> = Vec::new();
+    let mut answers: Vec<(u32, Option<String>, usize)> = Vec::new();
     let mut voting = 0;
     for item in round::of_caller(situation) {
         voting +=
@@ -16,8 +16,9 @@ pub(crate) fn step(situation: &Situation) -> Decision {
         let Some(reply) = round::success(item) else {
             continue;
         };
-        let answer = reply.text.trim().to_lowercase();
-        match answers.iter_mut().find(|(_, text, _)| *text == answer) {
+        // Of what was cut nobody here knows whether it says the same.
+        let answer = reply.complete.then(|| reply.text.trim().to_lowercase());
+        match answers.iter_mut().find(|(_, text, _)| text.is_some() && *text == answer) {
             Some((_, _, count)) => *count += 1,
             None => answers.push((item.id, answer, 1)),
         }

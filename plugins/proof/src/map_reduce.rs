@@ -2,8 +2,9 @@
 
 use std::num::NonZeroU64;
 
+use crate::bindings::agent_dispatch::policy::types::{Piece, Span};
 use crate::bindings::exports::agent_dispatch::policy::aggregate::{
-    Answer, Ask, Decision, Item, Piece, Situation, Span,
+    Answer, Ask, Decision, Item, Situation,
 };
 use crate::round;
 
@@ -34,14 +35,17 @@ pub(crate) fn step(bound: NonZeroU64, situation: &Situation) -> Decision {
     if rounds.next_back().is_some_and(|digested| size(results) >= size(digested)) {
         return Decision::GiveUp("the digests are no shorter than what they digest".to_owned());
     }
-    let asks = size(results).div_ceil(bound.get()).max(1);
-    if asks > situation.left.asks.into() {
+    let parts = size(results).div_ceil(bound.get()).max(1);
+    // Digests are worth nothing unless they can be put together afterwards.
+    let (asks, rounds) = if parts > 1 { (parts + 1, 2) } else { (1, 1) };
+    if !round::may_ask(situation, asks, rounds) {
         return Decision::GiveUp(format!(
-            "the results make {asks} parts, but only {} more may be asked; a larger `bound` makes fewer",
-            situation.left.asks
+            "the results make {parts} parts, which takes {asks} asks in {rounds} rounds, but only {} in {} \
+             are left; a larger `bound` makes fewer parts",
+            situation.left.asks, situation.left.rounds
         ));
     }
-    let (tag, task) = if asks > 1 {
+    let (tag, task) = if parts > 1 {
         (
             MAP,
             "Digest these parts of several results: every finding, conflict and number, as briefly as you can.",
@@ -84,7 +88,7 @@ fn contexts(items: &[Item], bound: u64) -> Vec<Vec<Piece>> {
             }
             let end = reply.size.min(start + room);
             context.push(Piece::Text(format!("## {}, from byte {start}\n", item.agent)));
-            context.push(Piece::Reply(Span { item: item.id, start, end }));
+            context.push(Piece::Reply(Span { reply: item.id, start, end }));
             context.push(Piece::Text("\n\n".to_owned()));
             room -= end - start;
             start = end;

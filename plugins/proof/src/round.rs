@@ -1,9 +1,7 @@
 //! What every rule asks about the items of a situation.
 
-use crate::bindings::agent_dispatch::policy::types::Reply;
-use crate::bindings::exports::agent_dispatch::policy::aggregate::{
-    Item, ItemState, Piece, Situation, Span,
-};
+use crate::bindings::agent_dispatch::policy::types::{Piece, Reply, Span};
+use crate::bindings::exports::agent_dispatch::policy::aggregate::{Item, ItemState, Situation};
 
 /// The items that the caller asked for, and not a policy.
 pub(crate) fn of_caller(situation: &Situation) -> impl Iterator<Item = &Item> {
@@ -13,6 +11,11 @@ pub(crate) fn of_caller(situation: &Situation) -> impl Iterator<Item = &Item> {
 /// Does any item still run?
 pub(crate) fn running(situation: &Situation) -> bool {
     situation.items.iter().any(|item| matches!(item.state, ItemState::Running))
+}
+
+/// May the policy still ask so often, in so many rounds?
+pub(crate) fn may_ask(situation: &Situation, asks: u64, rounds: u32) -> bool {
+    asks <= situation.left.asks.into() && rounds <= situation.left.rounds
 }
 
 /// The item's reply, if it is a success.
@@ -41,5 +44,5 @@ pub(crate) fn failures<'items>(items: impl Iterator<Item = &'items Item>) -> Str
 
 /// The item's reply from end to end, also where this policy saw only parts of it.
 pub(crate) fn whole(item: &Item) -> Piece {
-    Piece::Reply(Span { item: item.id, start: 0, end: u64::MAX })
+    Piece::Reply(Span { reply: item.id, start: 0, end: u64::MAX })
 }
