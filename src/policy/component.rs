@@ -5,14 +5,11 @@ use std::sync::Arc;
 use wasmtime::Engine;
 use wasmtime::component::{Component, InstancePre, Linker};
 
-use super::call::State;
+use super::bindings::{PACKAGE, VERSION};
 use super::error::{Failure, Identity};
 use super::source::Stamp;
-use super::text;
-
-/// The package all policies are written against, and the version offered here.
-const PACKAGE: &str = "agent-dispatch:policy/";
-const VERSION: &str = "0.1.0";
+use super::state::{self, State};
+use super::{text, wasi};
 
 /// Foreign packages a component may import: all of them answer with nothing.
 /// Guests built with a standard library import them without using them.
@@ -39,21 +36,15 @@ pub(super) fn link(
     check_imports(&imports)?;
 
     let mut linker = Linker::new(engine);
-    let instance = super::call::add_to_linker(&mut linker).and_then(|()| {
+    let instance = state::add_to_linker(&mut linker).and_then(|()| {
         // Defining WASI costs more than the rest of loading; most guests do not
         // ask for it.
         if imports.iter().any(|import| import.starts_with("wasi:")) {
-            super::call::add_wasi_to_linker(&mut linker)?;
+            wasi::add_to_linker(&mut linker)?;
         }
         linker.instantiate_pre(component)
     });
-    instance.map_err(|error| misfit(&error))
-}
-
-/// The failure of a component whose shapes are not those of the interface.
-pub(super) fn misfit(error: &wasmtime::Error) -> Failure {
-    let reason = text::shown(&format!("{error:#}"), text::SAID);
-    Failure::Unusable(format!("its component does not fit the interface {VERSION}: {reason}"))
+    instance.map_err(|error| Failure::misfit(&error))
 }
 
 fn check_imports(imports: &[&str]) -> Result<(), Failure> {

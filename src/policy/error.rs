@@ -3,6 +3,9 @@
 use std::fmt;
 use std::sync::Arc;
 
+use super::bindings::VERSION;
+use super::text;
+
 /// A policy could not be used, or failed in a call.
 #[derive(Debug, Clone, thiserror::Error)]
 #[error("policy '{policy}'{identity}: {failure}")]
@@ -107,6 +110,14 @@ pub enum Failure {
     /// The host could not do its part.
     #[error("{0}")]
     Host(String),
+}
+
+impl Failure {
+    /// The failure of a component whose shapes are not those of the interface.
+    pub(super) fn misfit(error: &wasmtime::Error) -> Self {
+        let reason = text::shown(&format!("{error:#}"), text::SAID);
+        Self::Unusable(format!("its component does not fit the interface {VERSION}: {reason}"))
+    }
 }
 
 fn quoted(stderr: &str) -> String {

@@ -9,10 +9,11 @@
 //! - `compile`: bytes to machine code, in a child process, kept on disk
 //! - `component`: what a component exports and imports; `metadata`: what it calls
 //!   itself
-//! - `call`: one call in the sandbox; `limits`: what it may use; `stderr` and
-//!   `text`: what it says
+//! - `call`: one call in the sandbox; `limits` and `state`: what it may use and has
+//!   used; `wasi`, `stderr` and `text`: what it sees and says
 //! - [`prompt`]: the typed face of the kind `prompt`
 
+mod bindings;
 mod built_in;
 mod call;
 mod compile;
@@ -24,8 +25,10 @@ mod limits;
 mod metadata;
 pub mod prompt;
 mod source;
+mod state;
 mod stderr;
 mod text;
+mod wasi;
 
 pub use built_in::names as built_in_names;
 pub use compile::compile_main;

@@ -5,27 +5,24 @@ use std::sync::Arc;
 use serde::de::IgnoredAny;
 use wasmtime::Store;
 
-use super::call::{self, State};
+use super::bindings::PromptPolicyPre;
+use super::bindings::agent_dispatch::policy::types;
+use super::bindings::exports::agent_dispatch::policy::prompt;
+use super::call;
 use super::component::Loaded;
 use super::error::{Failure, PolicyError};
 use super::limits::{self, mebibytes};
 use super::source::Source;
+use super::state::State;
 use super::text::{SAID, Share, shown};
 use super::{Host, Limits};
 
-#[expect(missing_docs, reason = "generated from wit/, which documents them")]
-pub(super) mod bindings {
-    wasmtime::component::bindgen!({
-        path: "wit",
-        world: "prompt-policy",
-    });
-}
-
-use bindings::PromptPolicyPre;
-use bindings::agent_dispatch::policy::types;
-
-pub use bindings::exports::agent_dispatch::policy::prompt::{Edit, Interpretation, Rendered};
-pub use types::{Agent, Fact, Reply, Request, SharedContext};
+pub use super::bindings::agent_dispatch::policy::types::{
+    Agent, Fact, Reply, Request, SharedContext,
+};
+pub use super::bindings::exports::agent_dispatch::policy::prompt::{
+    Edit, Interpretation, Rendered,
+};
 
 const KIND: &str = "prompt";
 
@@ -174,7 +171,7 @@ impl Prompt {
         &self,
         body: impl FnOnce(
             &mut Store<State>,
-            &bindings::exports::agent_dispatch::policy::prompt::Guest,
+            &prompt::Guest,
         ) -> wasmtime::Result<Result<T, types::PolicyError>>
         + Send
         + 'static,
