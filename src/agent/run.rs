@@ -35,34 +35,14 @@ pub async fn run(
         Ok(job) => job,
         Err(refusal) => return refusal.into(),
     };
-    if let Err(failure) = reach(request, cancel).await {
-        return Outcome::failed(failure);
+    if cancel.is_cancelled() {
+        let message = "the caller gave up before the agent was started";
+        return Outcome::failed(Failure::new(ErrorType::Cancelled, message));
     }
     let mut reader = cli.reader(request);
     match execute(runner, &job, request, cancel, &mut *reader, observe).await {
         Ok(ending) => reader.outcome(&ending),
         Err(failure) => Outcome::failed(failure),
-    }
-}
-
-/// Looks at the agent's directory once before the runner does: one that hangs, as
-/// on a lost network mount, holds up this run and no other. What is wrong with it is
-/// the runner's to say.
-async fn reach(request: &RunRequest, cancel: &CancellationToken) -> Result<(), Failure> {
-    let directory = request.directory.clone();
-    let look = tokio::task::spawn_blocking(move || drop(directory.metadata()));
-    match tokio::time::timeout(request.timeout, cancel.run_until_cancelled(look)).await {
-        Ok(Some(_)) => Ok(()),
-        Ok(None) => {
-            let message = "the caller gave up before the agent was started";
-            Err(Failure::new(ErrorType::Cancelled, message))
-        }
-        Err(_) => {
-            let directory = request.directory.display();
-            let message = format!("the directory {directory} did not answer in time");
-            Err(Failure::new(ErrorType::Timeout, message)
-                .hint("Look at the file system it lies on."))
-        }
     }
 }
 

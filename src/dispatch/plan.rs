@@ -1,10 +1,13 @@
 //! From a request to what is to be run: validate, admit, put into words.
 
+use std::path::PathBuf;
+use std::time::Duration;
+
 use super::Dispatcher;
 use super::prompt::{self, Worded};
 use super::reply::{Refusal, Reply};
 use super::request::Request;
-use crate::agent::{Cli, Failure, Job, Outcome, RunRequest, Session};
+use crate::agent::{Cli, ErrorType, Failure, Job, Outcome, RunRequest, Session};
 use crate::config::{Agent, Config, LookupError};
 
 /// What is run for a request.
@@ -91,8 +94,10 @@ impl Dispatcher {
         agent: &Agent,
         request: &Request,
     ) -> Result<Plan, Failure> {
-        let worded =
-            prompt::word(&self.policies, config, agent, request, self.lineage.depth).await?;
+        // Beside the policy's work: both wait for other threads.
+        let directory = look_at(agent.directory.clone(), config.timeout(agent));
+        let worded = prompt::word(&self.policies, config, agent, request, self.lineage.depth);
+        let (worded, ()) = tokio::try_join!(worded, directory)?;
         let run = RunRequest {
             run: uuid::Uuid::new_v4().simple().to_string(),
             directory: agent.directory.clone(),
@@ -110,4 +115,16 @@ impl Dispatcher {
         };
         Ok(Plan { run, worded })
     }
+}
+
+/// Looks at the agent's directory once before the runner does: one that hangs, as
+/// on a lost network mount, holds up this dispatch and no other. What is wrong with
+/// it is the runner's to say.
+async fn look_at(directory: PathBuf, timeout: Duration) -> Result<(), Failure> {
+    let shown = directory.display().to_string();
+    let look = tokio::task::spawn_blocking(move || drop(directory.metadata()));
+    tokio::time::timeout(timeout, look).await.map(drop).map_err(|_| {
+        let message = format!("the directory {shown} did not answer in time");
+        Failure::new(ErrorType::Timeout, message).hint("Look at the file system it lies on.")
+    })
 }
