@@ -197,6 +197,7 @@ fn list_shows_agents_and_their_state() {
     assert_eq!(lines.next(), Some(&*format!("infra  ok  {}", infra.display())));
     assert_eq!(lines.next(), Some("       the infrastructure"));
     assert_eq!(lines.next(), Some("gone   missing  /no/such/place"));
+    assert_eq!(lines.next(), Some("       /no/such/place does not exist"));
 
     let json = world.run(&["list", "--json"]).json();
     assert_eq!(json[0]["has_claude_md"], true);

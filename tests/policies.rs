@@ -68,10 +68,11 @@ fn a_component_that_cannot_be_used_stops_the_dispatch_before_it_costs() {
     let house = world.path("policies/house.wasm");
     let component = fs::read(built("xml.wasm")).expect("a component");
     let half = &component[..component.len() / 2];
-    let files: [(Option<&[u8]>, &str); 4] = [
-        (None, "cannot read its component"),
-        (Some(b""), "does not compile"),
-        (Some(b"hello"), "does not compile"),
+    let files: [(Option<&[u8]>, &str); 5] = [
+        (None, "is not there"),
+        (Some(b""), "no WebAssembly component"),
+        (Some(b"hello"), "no WebAssembly component"),
+        (Some(b"\0asm\x01\0\0\0"), "is a core WebAssembly module"),
         (Some(half), "does not compile"),
     ];
     let refused = |part: &str| {
@@ -136,13 +137,18 @@ fn a_limit_that_is_too_small_is_named_with_its_value() {
 }
 
 #[test]
-fn a_name_that_nobody_knows_lists_the_built_in_ones() {
+fn a_name_that_nobody_knows_lists_those_there_are() {
     let world = World::with_agent("record\nanswer hello");
     let yaml = world.agents_yaml(&["infra"]);
-    world.config(&format!("{yaml}  policies: {{prompt: fancy}}\n"));
+    world.config(&format!(
+        "{yaml}  policies: {{prompt: fancy}}\npolicies: {{house: {{component: ./house.wasm}}}}\n"
+    ));
     let reply = world.run(&["dispatch", "infra", "look", "--json"]).json();
     let error = reply["error"].as_str().expect("error");
-    assert!(error.contains("'fancy'") && error.contains("classic, xml"), "{error}");
+    assert!(
+        error.contains("'fancy'") && error.contains("classic, xml") && error.contains("house"),
+        "{error}"
+    );
 }
 
 #[test]

@@ -80,6 +80,9 @@ fn show(reply: &Reply, json: bool) -> anyhow::Result<ExitCode> {
         if !reply.result.is_empty() {
             print_text(&reply.result)?;
         }
+        if let Some(outcome) = reply.outcome.as_deref().filter(|outcome| *outcome != "done") {
+            note(&format!("the agent reports its work as {outcome}"));
+        }
         for text in [&reply.policy_fallback, &reply.policy_error].into_iter().flatten() {
             note(text);
         }

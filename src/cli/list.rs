@@ -2,7 +2,8 @@
 
 use std::process::ExitCode;
 
-use super::terminal::{BAD, BOLD, FAINT, GOOD, note, print, refuse};
+use super::terminal::{BAD, BOLD, FAINT, GOOD, note, print, refuse, report, shown};
+use crate::config::ProblemKind;
 use crate::dispatch::{AgentEntry, Dispatcher, Health};
 
 pub(super) async fn run(dispatcher: &Dispatcher, json: bool) -> anyhow::Result<ExitCode> {
@@ -21,29 +22,39 @@ pub(super) async fn run(dispatcher: &Dispatcher, json: bool) -> anyhow::Result<E
     } else {
         let width = listing.agents.iter().map(|agent| agent.name.len()).max().unwrap_or(0);
         for agent in &listing.agents {
-            print(&line(agent, width));
+            print(&lines(agent, width));
         }
     }
+    let mut code = ExitCode::SUCCESS;
     for problem in &listing.problems {
-        note(&problem.to_string());
+        if problem.kind == ProblemKind::StopsDispatching {
+            report(&problem.to_string(), None);
+            code = ExitCode::FAILURE;
+        } else {
+            note(&problem.to_string());
+        }
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(code)
 }
 
-fn line(agent: &AgentEntry, width: usize) -> String {
+fn lines(agent: &AgentEntry, width: usize) -> String {
     let AgentEntry { name, directory, description, .. } = agent;
     // What is wrong with an entry stands among the problems below.
+    let disabled = directory.is_empty();
     let state = match agent.healthy {
-        Health::Healthy => format!("{GOOD}ok{GOOD:#}"),
-        Health::Missing if directory.is_empty() => format!("{BAD}disabled{BAD:#}"),
+        Health::Healthy if agent.error.is_none() => format!("{GOOD}ok{GOOD:#}"),
+        Health::Healthy => format!("{BAD}unusable{BAD:#}"),
+        Health::Missing if disabled => format!("{BAD}disabled{BAD:#}"),
         Health::Missing => format!("{BAD}missing{BAD:#}"),
         Health::Unreadable => format!("{BAD}unreadable{BAD:#}"),
     };
-    let policy =
-        agent.prompt_policy.as_ref().map(|name| format!("  prompt: {name}")).unwrap_or_default();
-    let below = match description.as_str() {
-        "" => String::new(),
-        description => format!("\n{:width$}  {description}", ""),
-    };
-    format!("{BOLD}{name:width$}{BOLD:#}  {state}  {FAINT}{directory}{policy}{FAINT:#}{below}")
+    let policy = agent.prompt_policy.as_ref().map(|name| format!("  prompt: {name}"));
+    let policy = policy.unwrap_or_default();
+    let mut lines =
+        vec![format!("{BOLD}{name:width$}{BOLD:#}  {state}  {FAINT}{directory}{policy}{FAINT:#}")];
+    lines.extend(description.lines().map(|line| format!("{:width$}  {}", "", shown(line))));
+    if let Some(error) = agent.error.as_ref().filter(|_| !disabled) {
+        lines.push(format!("{:width$}  {BAD}{error}{BAD:#}", ""));
+    }
+    lines.join("\n")
 }

@@ -27,7 +27,7 @@ use terminal::report;
 #[command(
     version,
     about = "Lets one coding agent ask the agent of another project",
-    after_help = "Agents are configured in ~/.config/agent-dispatch/agents.yaml; AGENT_DISPATCH_CONFIG names another file.\nAGENT_DISPATCH_LOG (error, warn, info, debug, trace) sets what is logged to standard error."
+    after_help = "Agents are configured in ~/.config/agent-dispatch/agents.yaml; AGENT_DISPATCH_CONFIG names another file.\nAGENT_DISPATCH_LOG (error, warn, info, debug, trace) sets what is logged to standard error; serve logs info, the others warn."
 )]
 struct CommandLine {
     #[command(subcommand)]
@@ -71,13 +71,13 @@ struct DispatchArgs {
     /// What the agent should do
     task: String,
     /// Material to work with: error messages, code, logs
-    #[arg(long, default_value = "", hide_default_value = true)]
+    #[arg(long, default_value = "", hide_default_value = true, allow_hyphen_values = true)]
     context: String,
     /// Who is asking
-    #[arg(long, default_value = "", hide_default_value = true)]
+    #[arg(long, default_value = "", hide_default_value = true, allow_hyphen_values = true)]
     caller: String,
     /// What the answer is for
-    #[arg(long, default_value = "", hide_default_value = true)]
+    #[arg(long, default_value = "", hide_default_value = true, allow_hyphen_values = true)]
     goal: String,
     /// Print the whole reply as JSON
     #[arg(long)]

@@ -1,6 +1,7 @@
 //! Writing to the terminal, with colour where there is one.
 
-use std::io::{self, Write};
+use std::borrow::Cow;
+use std::io::{self, IsTerminal, Write};
 
 use anstream::{eprintln, println};
 use clap::builder::styling::{AnsiColor, Style};
@@ -47,12 +48,24 @@ pub(super) fn refuse(refusal: &Refusal, json: bool) {
     }
 }
 
-/// Data as it is, with a line's end added where there is none.
+/// An agent's text: as it is, but on a terminal without what could take it over. A
+/// line's end is added where there is none.
 pub(super) fn print_text(text: &str) -> io::Result<()> {
     let mut output = io::stdout().lock();
+    let text = if output.is_terminal() { shown(text) } else { Cow::Borrowed(text) };
     output.write_all(text.as_bytes())?;
     if !text.ends_with('\n') {
         output.write_all(b"\n")?;
     }
     output.flush()
+}
+
+/// A text without control characters, ends of lines and tabs aside.
+pub(super) fn shown(text: &str) -> Cow<'_, str> {
+    let harmful = |character: char| character.is_control() && !matches!(character, '\n' | '\t');
+    if text.contains(harmful) {
+        Cow::Owned(text.replace(harmful, "\u{fffd}"))
+    } else {
+        Cow::Borrowed(text)
+    }
 }

@@ -1,10 +1,11 @@
 //! Which agents there are, and whether they could be asked now.
 
 use std::io::ErrorKind;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
+use super::prompt;
 use super::reply::Refusal;
 use crate::config::{Agent, Config, Problem};
 
@@ -13,8 +14,10 @@ use crate::config::{Agent, Config, Problem};
 pub struct Listing {
     /// One entry an agent.
     pub agents: Vec<AgentEntry>,
-    /// What the config's owner should know; not about single agents.
+    /// What the config's owner should know.
     pub problems: Vec<Problem>,
+    /// The config file.
+    pub file: PathBuf,
 }
 
 /// One agent, with the keys of the Python tool.
@@ -72,14 +75,22 @@ impl Listing {
                 Err(problem) => unusable(name, problem),
             })
             .collect();
-        Self { agents, problems: config.problems.clone() }
+        Self { agents, problems: config.problems.clone(), file: config.file.clone() }
     }
 
-    /// What to say when there is no agent.
+    /// What to say when there is no agent. Looks at the file system.
     pub fn nothing_configured(&self) -> Refusal {
-        Refusal::new("No agents are configured.")
-            .with_hint("Add one under `agents:` in agents.yaml: a name with its `directory`.")
+        Refusal::new("No agents are configured.").with_hint(how_to_begin(&self.file))
     }
+}
+
+/// What to do where there is no agent yet.
+pub(super) fn how_to_begin(file: &Path) -> String {
+    let state = if file.exists() { "names none" } else { "does not exist" };
+    format!(
+        "{} {state}: add one there under `agents:`, a name with its `directory`.",
+        file.display()
+    )
 }
 
 fn entry(config: &Config, agent: &Agent) -> AgentEntry {
@@ -95,8 +106,14 @@ fn entry(config: &Config, agent: &Agent) -> AgentEntry {
             || directory.join(".claude/settings.local.json").is_file(),
         prompt_policy: agent.policies.prompt.clone(),
         error: match health {
-            Health::Healthy => config.dispatching_blocked().map(ToString::to_string),
-            Health::Missing => Some(format!("{} is not a directory", directory.display())),
+            Health::Healthy => {
+                let blocked = config.dispatching_blocked().map(ToString::to_string);
+                blocked.or_else(|| prompt::problem(config, config.prompt_policy(agent)))
+            }
+            Health::Missing if directory.exists() => {
+                Some(format!("{} is not a directory", directory.display()))
+            }
+            Health::Missing => Some(format!("{} does not exist", directory.display())),
             Health::Unreadable => Some(format!("{} cannot be read", directory.display())),
         },
     }

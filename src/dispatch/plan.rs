@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::Dispatcher;
+use super::listing;
 use super::prompt::{self, Worded};
 use super::reply::{Refusal, Reply};
 use super::request::Request;
@@ -74,6 +75,9 @@ impl Dispatcher {
         let agent = config.agent(&request.agent).map_err(|error| {
             let refusal = Refusal::new(error.to_string());
             match error {
+                LookupError::Unknown { .. } if config.agents.is_empty() => {
+                    refusal.with_hint(listing::how_to_begin(&config.file))
+                }
                 LookupError::Unknown { .. } => refusal,
                 LookupError::Disabled { .. } => refusal.with_hint(
                     "Correct the entry in the config file; it is read again on every call.",

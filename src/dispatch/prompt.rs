@@ -8,7 +8,9 @@ use super::request::Request;
 use crate::agent::{ErrorType, Failure};
 use crate::config::{Agent, Config, LimitOverrides, OnError};
 use crate::policy::prompt::{self, Edit, Interpretation, Prompt};
-use crate::policy::{ComponentSource, Host, Limits, PolicyError, Source};
+use crate::policy::{self, ComponentSource, Host, Limits, PolicyError, Source};
+
+const KIND: &str = "prompt";
 
 /// The policy that stands in for one that fails, with an empty config.
 const STAND_IN: &str = "classic";
@@ -50,7 +52,7 @@ pub(super) async fn word(
     match render(host, &chosen, &seen).await {
         Ok((rendered, policy)) => Ok(worded(rendered, policy, seen, None)),
         Err(error) if falls_back(config, name) => {
-            tracing::warn!(agent = agent.name, %error, "the built-in prompt policy stands in");
+            tracing::info!(agent = agent.name, %error, "the built-in prompt policy stands in");
             let stand_in = built_in(config, STAND_IN);
             let (rendered, policy) =
                 render(host, &stand_in, &seen).await.map_err(|error| failure(&error))?;
@@ -70,7 +72,7 @@ pub(super) async fn interpret(worded: &Worded, reply: &mut Reply) {
     match worded.policy.interpret(&worded.seen, facts_of(reply), &reply.result).await {
         Ok(interpretation) => apply(interpretation, reply),
         Err(error) => {
-            tracing::warn!(agent = reply.agent, %error, "the reply stands as the agent gave it");
+            tracing::info!(agent = reply.agent, %error, "the reply stands as the agent gave it");
             reply.policy_error = Some(error.to_string());
         }
     }
@@ -106,18 +108,39 @@ fn worded(
 
 /// A name is looked up in the config's `policies`, then among the built-in ones.
 fn source(config: &Config, name: &str) -> Result<Source, Failure> {
-    let Some(entry) = config.policy(name) else {
-        return Ok(built_in(config, name));
-    };
-    let entry = entry.map_err(|problem| {
-        Failure::new(ErrorType::Policy, format!("policy '{name}' cannot be used: {problem}"))
-    })?;
+    if let Some(problem) = problem(config, name) {
+        return Err(Failure::new(ErrorType::Policy, problem));
+    }
+    let Some(Ok(entry)) = config.policy(name) else { return Ok(built_in(config, name)) };
     Ok(Source {
         name: name.to_owned(),
         component: ComponentSource::File(entry.component.clone()),
         config: entry.config.to_string(),
-        limits: limits(entry.limits.or(config.settings.policy_limits)),
+        limits: limits(config.limits(entry)),
     })
+}
+
+/// Why no prompt policy of this name can be used, as far as that can be told without
+/// loading it. Looks at the file system.
+pub(super) fn problem(config: &Config, name: &str) -> Option<String> {
+    match config.policy(name) {
+        Some(Ok(entry)) if entry.component.exists() => None,
+        Some(Ok(entry)) => Some(format!(
+            "policy '{name}' cannot be used: its component {} is not there",
+            entry.component.display()
+        )),
+        Some(Err(problem)) => Some(format!("policy '{name}' cannot be used: {problem}")),
+        None if policy::built_in_names(KIND).any(|built_in| built_in == name) => None,
+        None => {
+            let own = config.policies.iter().map(|(name, _)| name);
+            let mut names: Vec<&str> = policy::built_in_names(KIND).collect();
+            names.extend(own);
+            Some(format!(
+                "there is no policy '{name}'; there are: {}. A component gets its name under `policies` in agents.yaml",
+                names.join(", ")
+            ))
+        }
+    }
 }
 
 fn falls_back(config: &Config, name: &str) -> bool {
@@ -146,7 +169,7 @@ fn built_in(config: &Config, name: &str) -> Source {
 }
 
 fn failure(error: &PolicyError) -> Failure {
-    let built_in = crate::policy::built_in_names("prompt").collect::<Vec<_>>().join(" or ");
+    let built_in = policy::built_in_names(KIND).collect::<Vec<_>>().join(" or ");
     Failure::new(ErrorType::Policy, error.to_string()).hint(format!(
         "Nothing was run or spent. Repair the policy or its entry under `policies` in agents.yaml, or choose another one ({built_in} are built in) with `policies: {{prompt: NAME}}` of the agent or in settings."
     ))

@@ -16,6 +16,22 @@ use super::{text, wasi};
 const EMPTY_WASI: &[&str] =
     &["wasi:cli/", "wasi:io/", "wasi:clocks/", "wasi:random/", "wasi:filesystem/", "wasi:sockets/"];
 
+/// How every component begins, and every core module.
+const COMPONENT: &[u8] = b"\0asm\x0d\0\x01\0";
+const CORE_MODULE: &[u8] = b"\0asm\x01\0\0\0";
+
+/// Refuses bytes that are no component, in better words than a parser's.
+pub(super) fn check_beginning(bytes: &[u8]) -> Result<(), Failure> {
+    if bytes.starts_with(COMPONENT) {
+        return Ok(());
+    }
+    Err(Failure::Unusable(if bytes.starts_with(CORE_MODULE) {
+        "its file is a core WebAssembly module, not a component: build it for wasm32-wasip2, or make a component of it with `wasm-tools component new`".to_owned()
+    } else {
+        "its file is no WebAssembly component".to_owned()
+    }))
+}
+
 /// A component that is ready to be instantiated.
 pub(super) struct Loaded {
     pub(super) identity: Arc<Identity>,

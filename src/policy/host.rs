@@ -100,8 +100,8 @@ impl Host {
             return Ok(Loaded { identity, stamp: read.stamp, instance });
         }
         let identity = Arc::new(metadata::identity(&read.bytes, &read.digest));
-        let instance = self
-            .engine()
+        let instance = component::check_beginning(&read.bytes)
+            .and_then(|()| self.engine())
             .and_then(|engine| {
                 let component = self.compiler.load(engine, &read.bytes, &read.digest)?;
                 component::link(engine, &component, kind)

@@ -177,7 +177,12 @@ fn ended_by_us(reason: StopReason, ending: &Ending) -> Failure {
 fn no_result(stream: &Stream, ending: &Ending) -> Failure {
     let what = format!("the agent CLI ended with {} and gave no result", show(ending.exit));
     let said = if ending.stderr.trim().is_empty() { &stream.other_output } else { &ending.stderr };
-    Failure::new(ErrorType::CliError, quoting(&what, said))
+    let failure = Failure::new(ErrorType::CliError, quoting(&what, said));
+    if ending.exit != Some(Exit::Code(0)) {
+        return failure;
+    }
+    // Another program than the CLI, as a rule.
+    failure.hint("Look at `command` in agents.yaml: the program has to print the events of `claude -p --output-format stream-json` and end with a result.")
 }
 
 fn denial_hint(denied: &[String]) -> Option<String> {

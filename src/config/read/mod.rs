@@ -84,6 +84,8 @@ fn broken_yaml(text: &str, error: &serde_yaml::Error) -> Broken {
     if message.starts_with("control characters are not allowed") {
         position = text.find(is_forbidden).map(|index| Position::after(&text[..index]));
         "a control character is not allowed in YAML".clone_into(&mut message);
+    } else if message.contains("cannot start any token") {
+        message += "; YAML takes no tabs for indentation";
     } else if message.contains("more than one document") {
         "the file holds more than one YAML document; a line '---' begins another"
             .clone_into(&mut message);
@@ -200,14 +202,16 @@ impl Anchor {
         Ok(paths::tidy(&self.folder.join(path)))
     }
 
-    /// Reads a command; its program may lie in the home folder.
+    /// Reads a command. A program without a `/` is looked up on PATH; any other is a
+    /// path as all paths here are.
     fn command(&self, node: &Node<'_>) -> Result<Vec<String>, Invalid> {
         let mut command = lax::command(node)?;
         if let Some(program) = command.first_mut()
-            && program.starts_with('~')
+            && (program.contains('/') || program.starts_with('~'))
         {
-            let path = self.expand(program, node)?.into_os_string().into_string();
-            *program = path.map_err(|_| Invalid::new(node, "the home folder is not UTF-8"))?;
+            let path = paths::tidy(&self.folder.join(self.expand(program, node)?));
+            let path = path.into_os_string().into_string();
+            *program = path.map_err(|_| Invalid::new(node, "its full path is not UTF-8"))?;
         }
         Ok(command)
     }

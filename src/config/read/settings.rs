@@ -28,8 +28,8 @@ const KEYS: &[&str] = &[
 /// Keys that the Python tool 0.16 reads and this version does not.
 const LATER: &[&str] = &["cache", "job_retention_days", "dispatch_protocol", "usage_log"];
 
-/// The keys of the policies.
-const POLICIES: &[&str] = &["prompt", "describe", "aggregate", "dialogue"];
+/// Kinds of policies that nothing asks yet.
+const LATER_POLICIES: &[&str] = &["describe", "aggregate", "dialogue"];
 
 /// Reads the settings; whatever is wrong goes into the report.
 pub(super) fn read(node: &Node<'_>, anchor: &Anchor, report: &mut Report<'_>) -> Settings {
@@ -78,7 +78,7 @@ pub(super) fn read(node: &Node<'_>, anchor: &Anchor, report: &mut Report<'_>) ->
 
 fn policies(settings: &Fields<'_>, report: &mut Report<'_>) -> PolicyNames {
     let default = PolicyNames::default();
-    let Some(fields) = section(settings, "policies", POLICIES, report) else {
+    let Some(fields) = section(settings, "policies", &["prompt"], LATER_POLICIES, report) else {
         return default;
     };
     let mut lenient = Lenient { fields: &fields, report };
@@ -91,7 +91,7 @@ fn policies(settings: &Fields<'_>, report: &mut Report<'_>) -> PolicyNames {
 }
 
 fn policy_limits(settings: &Fields<'_>, report: &mut Report<'_>) -> LimitOverrides {
-    let Some(fields) = section(settings, "policy_limits", policy::LIMITS, report) else {
+    let Some(fields) = section(settings, "policy_limits", policy::LIMITS, &[], report) else {
         return LimitOverrides::default();
     };
     let mut lenient = Lenient { fields: &fields, report };
@@ -105,12 +105,13 @@ fn section<'n>(
     settings: &Fields<'n>,
     key: &str,
     known: &[&str],
+    later: &[&str],
     report: &mut Report<'_>,
 ) -> Option<Fields<'n>> {
     let node = settings.get(key)?;
     match Fields::new(settings.path_of(key), node) {
         Ok(fields) => {
-            fields.report_unknown(known, &[], "", report);
+            fields.report_unknown(known, later, &settings.path_of(key), report);
             fields.report_repeated(report);
             Some(fields)
         }

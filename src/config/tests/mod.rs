@@ -56,6 +56,11 @@ fn line(problem: &Problem) -> String {
     format!("{line}:{column} {}: {}", problem.key, problem.message)
 }
 
+/// Is there more to say of it than that some keys have no effect yet?
+fn is_wrong(config: &Config) -> bool {
+    config.problems.iter().any(|problem| problem.kind != ProblemKind::NotBuiltYet)
+}
+
 /// All problems of a text.
 fn problems(text: &str) -> Vec<(ProblemKind, String)> {
     let config = config(text);
