@@ -69,7 +69,7 @@ fn a_component_that_cannot_be_used_stops_the_dispatch_before_it_costs() {
     let component = fs::read(built("xml.wasm")).expect("a component");
     let half = &component[..component.len() / 2];
     let files: [(Option<&[u8]>, &str); 5] = [
-        (None, "is not there"),
+        (None, "cannot read its component"),
         (Some(b""), "no WebAssembly component"),
         (Some(b"hello"), "no WebAssembly component"),
         (Some(b"\0asm\x01\0\0\0"), "is a core WebAssembly module"),
@@ -88,9 +88,26 @@ fn a_component_that_cannot_be_used_stops_the_dispatch_before_it_costs() {
         }
         refused(part);
     }
+    let listed = world.run(&["list"]).stdout;
+    assert!(listed.starts_with("infra  ok"), "only using it shows that it is bad: {listed}");
     fs::remove_file(&house).expect("a file");
     fs::create_dir(&house).expect("a folder");
     refused("not a regular file");
+}
+
+#[test]
+fn list_finds_policies_that_are_not_there() {
+    let world = world_with_house("");
+    let listed = world.run(&["list"]).stdout;
+    assert!(listed.starts_with("infra  unusable"), "{listed}");
+    assert!(listed.contains("house.wasm is not there"), "{listed}");
+    put(&world, "xml.wasm");
+    assert!(world.run(&["list"]).stdout.starts_with("infra  ok"));
+    let yaml = world.agents_yaml(&["infra"]);
+    world.config(&format!("{yaml}  policies: {{prompt: hose}}\n"));
+    let listed = world.run(&["list", "--json"]).json();
+    let error = listed[0]["error"].as_str().expect("error");
+    assert!(error.contains("there is no policy 'hose'"), "{error}");
 }
 
 #[test]
@@ -220,7 +237,7 @@ fn servers_that_start_together_share_one_compilation() {
             "params": {"name": "dispatch", "arguments": {"agent": "infra", "task": "look"}}});
         client.send(&call.to_string());
     }
-    for client in &clients {
+    for client in &mut clients {
         let answer = client.receive();
         assert_eq!(answer["result"]["structuredContent"]["result"], "hello", "{answer}");
     }

@@ -44,6 +44,9 @@ use slots::Slots;
 /// is left then.
 const FAREWELL: Duration = Duration::from_millis(250);
 
+/// How long a call waits for a file system that does not answer.
+const FILE_PATIENCE: Duration = Duration::from_secs(30);
+
 /// Serves requests; shared by all callers of a process.
 pub struct Dispatcher {
     config: Arc<Loader>,
@@ -98,7 +101,7 @@ impl Dispatcher {
     ///
     /// [`Refusal`] when the config cannot be read.
     pub async fn list(&self) -> Result<Listing, Refusal> {
-        let config = self.load().await?;
+        let config = self.load(None).await?;
         blocking(move || Ok(Listing::of(&config))).await
     }
 
@@ -115,10 +118,20 @@ impl Dispatcher {
         let _ = tokio::time::timeout(FAREWELL, self.runs.wait()).await;
     }
 
-    async fn load(&self) -> Result<Arc<Config>, Refusal> {
+    /// The config as it is now. Also looks once at the directory of the agent that is
+    /// to be run, as the runner will: one that hangs must hold up this call only. What
+    /// is wrong with it is the runner's to say.
+    async fn load(&self, agent: Option<&str>) -> Result<Arc<Config>, Refusal> {
         let loader = Arc::clone(&self.config);
+        let agent = agent.map(str::to_owned);
         let config = blocking(move || {
-            loader.load().map_err(|error| Refusal::new(error.to_string()).with_hint(error.hint()))
+            let config = loader
+                .load()
+                .map_err(|error| Refusal::new(error.to_string()).with_hint(error.hint()))?;
+            if let Some(agent) = agent.and_then(|name| config.agent(&name).ok()) {
+                drop(agent.directory.metadata());
+            }
+            Ok(config)
         })
         .await?;
         // The loader gives the same config until the file changes.
@@ -133,7 +146,10 @@ impl Dispatcher {
     }
 
     async fn serve(&self, request: &Request, cancel: &CancellationToken) -> Result<Reply, Refusal> {
-        let config = self.load().await?;
+        let Some(loaded) = cancel.run_until_cancelled(self.load(Some(&request.agent))).await else {
+            return Ok(Reply::not_run(&request.agent, cancelled()));
+        };
+        let config = loaded?;
         let agent = match self.admit(&config, request)? {
             Ok(agent) => agent,
             Err(failure) => return Ok(Reply::not_run(&request.agent, failure)),
@@ -145,11 +161,7 @@ impl Dispatcher {
         let (_slot, plan) = match prepared.await {
             Some(Ok(prepared)) => prepared,
             Some(Err(failure)) => return Ok(Reply::not_run(&agent.name, failure)),
-            None => {
-                let message = "the dispatch was cancelled before the agent was started";
-                let failure = Failure::new(ErrorType::Cancelled, message);
-                return Ok(Reply::not_run(&agent.name, failure));
-            }
+            None => return Ok(Reply::not_run(&agent.name, cancelled())),
         };
         let outcome =
             crate::agent::run(&self.cli, &self.runner, &plan.run, cancel, &mut |_event| {}).await;
@@ -189,12 +201,23 @@ impl Reply {
     }
 }
 
+fn cancelled() -> Failure {
+    let message = "the dispatch was cancelled before the agent was started";
+    Failure::new(ErrorType::Cancelled, message)
+}
+
 /// Runs what touches the file system off the reactor: a directory on a network
 /// mount can hang, and only the call that looks at it may wait.
 async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, Refusal> + Send + 'static,
 ) -> Result<T, Refusal> {
-    tokio::task::spawn_blocking(work)
-        .await
-        .unwrap_or_else(|error| Err(Refusal::new(format!("the call was lost: {error}"))))
+    let done = tokio::time::timeout(FILE_PATIENCE, tokio::task::spawn_blocking(work)).await;
+    match done {
+        Ok(Ok(result)) => result,
+        Ok(Err(error)) => Err(Refusal::new(format!("the call was lost: {error}"))),
+        Err(_) => Err(Refusal::new(
+            "the file system did not answer: the config file or an agent's directory cannot be looked at",
+        )
+        .with_hint("Look at the network mounts among them.")),
+    }
 }

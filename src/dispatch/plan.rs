@@ -1,14 +1,11 @@
 //! From a request to what is to be run: validate, admit, put into words.
 
-use std::path::PathBuf;
-use std::time::Duration;
-
 use super::Dispatcher;
 use super::listing;
 use super::prompt::{self, Worded};
 use super::reply::{Refusal, Reply};
 use super::request::Request;
-use crate::agent::{Cli, ErrorType, Failure, Job, Outcome, RunRequest, Session};
+use crate::agent::{Cli, Failure, Job, Outcome, RunRequest, Session};
 use crate::config::{Agent, Config, LookupError};
 
 /// What is run for a request.
@@ -39,7 +36,7 @@ impl Dispatcher {
     /// As [`Dispatcher::dispatch`]; the inner error is the reply that the dispatch
     /// would get without anything having run.
     pub async fn preview(&self, request: &Request) -> Result<Result<Preview, Reply>, Refusal> {
-        let config = self.load().await?;
+        let config = self.load(Some(&request.agent)).await?;
         let agent = match self.admit(&config, request)? {
             Ok(agent) => agent,
             Err(failure) => return Ok(Err(Reply::not_run(&request.agent, failure))),
@@ -98,10 +95,8 @@ impl Dispatcher {
         agent: &Agent,
         request: &Request,
     ) -> Result<Plan, Failure> {
-        // Beside the policy's work: both wait for other threads.
-        let directory = look_at(agent.directory.clone(), config.timeout(agent));
-        let worded = prompt::word(&self.policies, config, agent, request, self.lineage.depth);
-        let (worded, ()) = tokio::try_join!(worded, directory)?;
+        let worded =
+            prompt::word(&self.policies, config, agent, request, self.lineage.depth).await?;
         let run = RunRequest {
             run: uuid::Uuid::new_v4().simple().to_string(),
             directory: agent.directory.clone(),
@@ -119,16 +114,4 @@ impl Dispatcher {
         };
         Ok(Plan { run, worded })
     }
-}
-
-/// Looks at the agent's directory once before the runner does: one that hangs, as
-/// on a lost network mount, holds up this dispatch and no other. What is wrong with
-/// it is the runner's to say.
-async fn look_at(directory: PathBuf, timeout: Duration) -> Result<(), Failure> {
-    let shown = directory.display().to_string();
-    let look = tokio::task::spawn_blocking(move || drop(directory.metadata()));
-    tokio::time::timeout(timeout, look).await.map(drop).map_err(|_| {
-        let message = format!("the directory {shown} did not answer in time");
-        Failure::new(ErrorType::Timeout, message).hint("Look at the file system it lies on.")
-    })
 }

@@ -120,15 +120,10 @@ fn source(config: &Config, name: &str) -> Result<Source, Failure> {
     })
 }
 
-/// Why no prompt policy of this name can be used, as far as that can be told without
-/// loading it. Looks at the file system.
+/// Why no prompt policy of this name can be used, as far as the config tells.
 pub(super) fn problem(config: &Config, name: &str) -> Option<String> {
     match config.policy(name) {
-        Some(Ok(entry)) if entry.component.exists() => None,
-        Some(Ok(entry)) => Some(format!(
-            "policy '{name}' cannot be used: its component {} is not there",
-            entry.component.display()
-        )),
+        Some(Ok(_)) => None,
         Some(Err(problem)) => Some(format!("policy '{name}' cannot be used: {problem}")),
         None if policy::built_in_names(KIND).any(|built_in| built_in == name) => None,
         None => {
