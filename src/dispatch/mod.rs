@@ -28,7 +28,7 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::agent::{Claude, ErrorType, Failure, Outcome, Runner};
+use crate::agent::{Claude, ErrorType, Failure, Runner};
 use crate::config::{Config, Loader, Paths};
 use crate::policy::Host;
 
@@ -168,36 +168,6 @@ impl Dispatcher {
         let mut reply = Reply::of(&agent.name, outcome, plan.run.max_budget_usd);
         prompt::interpret(&plan.worded, &mut reply).await;
         Ok(reply)
-    }
-}
-
-impl Reply {
-    /// The reply about an agent that was run.
-    fn of(agent: &str, outcome: Outcome, cap: Option<f64>) -> Self {
-        let success = outcome.success();
-        let (error, error_type, hint) = match outcome.failure {
-            Some(failure) => (Some(failure.message), Some(failure.error_type), failure.hint),
-            None => (None, None, outcome.hint),
-        };
-        let exceeded = matches!((outcome.cost_usd, cap), (Some(cost), Some(cap)) if cost > cap);
-        Self {
-            agent: agent.to_owned(),
-            success,
-            result: outcome.text,
-            session_id: outcome.session_id,
-            cost_usd: outcome.cost_usd,
-            duration_ms: outcome.duration_ms,
-            num_turns: outcome.turns,
-            error,
-            error_type,
-            parsed_result: None,
-            denied_tools: outcome.denied_tools,
-            hint,
-            budget_exceeded: exceeded,
-            outcome: None,
-            policy_error: None,
-            policy_fallback: None,
-        }
     }
 }
 

@@ -3,7 +3,7 @@
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::agent::{ErrorType, Failure};
+use crate::agent::{ErrorType, Failure, Outcome};
 
 /// The reply to a request that was let through: the agent ran, or something kept
 /// it from running. Keys and their order are those of the Python tool; absent
@@ -60,26 +60,37 @@ pub struct Reply {
 }
 
 impl Reply {
-    /// A reply about an agent that never ran.
-    pub(super) fn not_run(agent: &str, failure: Failure) -> Self {
+    /// The reply about an agent that was run.
+    pub(super) fn of(agent: &str, outcome: Outcome, cap: Option<f64>) -> Self {
+        let success = outcome.success();
+        let (error, error_type, hint) = match outcome.failure {
+            Some(failure) => (Some(failure.message), Some(failure.error_type), failure.hint),
+            None => (None, None, outcome.hint),
+        };
+        let exceeded = matches!((outcome.cost_usd, cap), (Some(cost), Some(cap)) if cost > cap);
         Self {
             agent: agent.to_owned(),
-            success: false,
-            result: String::new(),
-            session_id: None,
-            cost_usd: None,
-            duration_ms: None,
-            num_turns: None,
-            error: Some(failure.message),
-            error_type: Some(failure.error_type),
+            success,
+            result: outcome.text,
+            session_id: outcome.session_id,
+            cost_usd: outcome.cost_usd,
+            duration_ms: outcome.duration_ms,
+            num_turns: outcome.turns,
+            error,
+            error_type,
             parsed_result: None,
-            denied_tools: Vec::new(),
-            hint: failure.hint,
-            budget_exceeded: false,
+            denied_tools: outcome.denied_tools,
+            hint,
+            budget_exceeded: exceeded,
             outcome: None,
             policy_error: None,
             policy_fallback: None,
         }
+    }
+
+    /// A reply about an agent that never ran.
+    pub(super) fn not_run(agent: &str, failure: Failure) -> Self {
+        Self::of(agent, Outcome::failed(failure), None)
     }
 
     /// Adds a sentence to the hint.
