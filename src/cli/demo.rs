@@ -7,9 +7,10 @@ use std::fs;
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use serde_json::json;
+use tempfile::TempDir;
 
 use super::signals::Signals;
 use super::terminal::{BOLD, FAINT, GOOD, print, print_text, report};
@@ -23,22 +24,31 @@ const INFRA: &[(&str, &str)] = &[
     ("logs/scheduler.log", include_str!("../../examples/projects/infra/logs/scheduler.log")),
 ];
 
-pub(super) async fn run() -> anyhow::Result<ExitCode> {
-    let mut signals = Signals::new()?;
-    tokio::select! {
-        // Dropping the demo removes its folder.
-        code = show() => code,
-        code = signals.next() => Ok(code),
-    }
+/// How long an interrupted demo waits for what still writes into its folder.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+pub(super) fn run() -> anyhow::Result<ExitCode> {
+    let mut folder = None;
+    let code = super::on_runtime(PATIENCE, async {
+        // Before there is a folder that a signal could leave behind.
+        let mut signals = Signals::new()?;
+        let made = tempfile::Builder::new().prefix("agent-dispatch-demo-").tempdir()?;
+        tokio::select! {
+            code = show(folder.insert(made).path()) => code,
+            code = signals.next() => Ok(code),
+        }
+    })?;
+    folder.map_or(Ok(()), TempDir::close)?;
+    print(&format!("{FAINT}The demo's folder is gone; nothing was left behind.{FAINT:#}"));
+    Ok(code)
 }
 
-async fn show() -> anyhow::Result<ExitCode> {
-    let folder = tempfile::Builder::new().prefix("agent-dispatch-demo-").tempdir()?;
-    write_project(&folder.path().join("infra"), INFRA)?;
-    let config_file = folder.path().join("agents.yaml");
-    let config = config(folder.path())?;
+async fn show(folder: &Path) -> anyhow::Result<ExitCode> {
+    write_project(&folder.join("infra"), INFRA)?;
+    let config_file = folder.join("agents.yaml");
+    let config = config(folder)?;
     fs::write(&config_file, &config)?;
-    let paths = Paths::new(config_file, folder.path().join("cache"));
+    let paths = Paths::new(config_file, folder.join("cache"));
     let dispatcher = Arc::new(Dispatcher::new(&paths, &super::executable()?, Lineage::default()));
 
     print(&format!("{BOLD}agent-dispatch demo{BOLD:#}: one project asks another.\n"));
@@ -54,8 +64,6 @@ async fn show() -> anyhow::Result<ExitCode> {
         }
     }
     dispatcher.end().await;
-    folder.close()?;
-    print(&format!("{FAINT}The demo's folder is gone; nothing was left behind.{FAINT:#}"));
     Ok(code)
 }
 

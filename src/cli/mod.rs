@@ -16,6 +16,7 @@ mod terminal;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 
@@ -105,28 +106,35 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
         _ => tracing::Level::WARN,
     };
     log::start(level);
+    // A directory on a hanging mount must not keep a process that is done.
+    let at_once = Duration::ZERO;
     match command {
-        // These three are processes of their own and never meet a runtime.
-        Command::Runner => return Ok(crate::agent::runner_main().map(|()| ExitCode::SUCCESS)?),
-        Command::CompilePolicy => return Ok(compile_policy()),
-        Command::PracticeAgent(arguments) => return practice_agent::run(&arguments),
-        _ => {}
-    }
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let result = runtime.block_on(async {
-        match command {
-            Command::Serve => serve::run(dispatcher()?).await,
-            Command::List { json } => list::run(&*dispatcher()?, json).await,
-            Command::Test { name, task } => dispatch::test(&dispatcher()?, name, task).await,
-            Command::Dispatch(arguments) => dispatch::run(&dispatcher()?, arguments).await,
-            Command::Demo => demo::run().await,
-            Command::Runner | Command::CompilePolicy | Command::PracticeAgent(_) => {
-                Ok(ExitCode::SUCCESS)
-            }
+        Command::Serve => on_runtime(at_once, async { serve::run(dispatcher()?).await }),
+        Command::List { json } => {
+            on_runtime(at_once, async { list::run(&*dispatcher()?, json).await })
         }
-    });
-    // A directory on a hanging mount must not keep the process.
-    runtime.shutdown_background();
+        Command::Test { name, task } => {
+            on_runtime(at_once, async { dispatch::test(&dispatcher()?, name, task).await })
+        }
+        Command::Dispatch(arguments) => {
+            on_runtime(at_once, async { dispatch::run(&dispatcher()?, arguments).await })
+        }
+        Command::Demo => demo::run(),
+        // These three are processes of their own and never meet a runtime.
+        Command::Runner => Ok(crate::agent::runner_main().map(|()| ExitCode::SUCCESS)?),
+        Command::CompilePolicy => Ok(compile_policy()),
+        Command::PracticeAgent(arguments) => practice_agent::run(&arguments),
+    }
+}
+
+/// Runs a command's work; waits so long for what it left on other threads.
+fn on_runtime(
+    patience: Duration,
+    work: impl Future<Output = anyhow::Result<ExitCode>>,
+) -> anyhow::Result<ExitCode> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let result = runtime.block_on(work);
+    runtime.shutdown_timeout(patience);
     result
 }
 

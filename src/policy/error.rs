@@ -85,7 +85,7 @@ pub enum Failure {
     BadDecision(String),
     /// A limit was hit.
     #[error(
-        "it was stopped at the limit {limit} = {value}; a policy's entry can set it under `limits`"
+        "it was stopped at the limit {limit} = {value}; `limits` in its entry or `settings.policy_limits` can change it"
     )]
     Limit {
         /// The key under `limits`.
