@@ -97,6 +97,10 @@ fn a_failure_goes_to_standard_error_with_exit_code_1() {
     assert!(ran.stderr.contains("it broke"), "{ran:?}");
     assert!(ran.stderr.contains('3'), "{ran:?}");
 
+    world.agent("infra", "err \u{1b}]0;owned\u{7}\u{1b}[2Jgone\nexit 3");
+    let ran = world.run(&["dispatch", "infra", "look"]);
+    assert!(ran.stderr.contains("gone") && !ran.stderr.contains('\u{1b}'), "{ran:?}");
+
     let ran = world.run(&["dispatch", "nobody", "look"]);
     assert_eq!((ran.code, ran.stdout.as_str()), (Some(1), ""));
     assert_eq!(ran.stderr, "error: Unknown agent: 'nobody'. Available: infra\n");

@@ -2,7 +2,7 @@
 //!
 //! Data goes to standard output, everything else to standard error. Exit codes:
 //! 0 for success, 1 when a command could not do its work, 2 for a command line
-//! that cannot be understood.
+//! that cannot be understood, 130 and 143 after a signal.
 
 mod demo;
 mod dispatch;

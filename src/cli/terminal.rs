@@ -17,15 +17,15 @@ pub(super) const NOTE: Style = AnsiColor::Yellow.on_default();
 
 /// Says on standard error what went wrong, and what to do about it.
 pub(super) fn report(message: &str, hint: Option<&str>) {
-    eprintln!("{BAD}error:{BAD:#} {message}");
+    eprintln!("{BAD}error:{BAD:#} {}", shown(message));
     if let Some(hint) = hint {
-        eprintln!("\n{NOTE}hint:{NOTE:#} {hint}");
+        eprintln!("\n{NOTE}hint:{NOTE:#} {}", shown(hint));
     }
 }
 
 /// Says on standard error what the reader should know beside the data.
 pub(super) fn note(message: &str) {
-    eprintln!("{NOTE}note:{NOTE:#} {message}");
+    eprintln!("{NOTE}note:{NOTE:#} {}", shown(message));
 }
 
 /// A line for another program's eyes on standard error.

@@ -35,7 +35,7 @@ pub struct AgentEntry {
     pub has_claude_md: bool,
     /// Whether the project configures MCP servers.
     pub has_mcp_config: bool,
-    /// The prompt policy, where it is not the default one.
+    /// The prompt policy, where the agent chooses its own.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub prompt_policy: Option<String>,
     /// Why it cannot be asked.

@@ -119,8 +119,9 @@ impl Dispatcher {
     }
 
     /// The config as it is now. Also looks once at the directory of the agent that is
-    /// to be run, as the runner will: one that hangs must hold up this call only. What
-    /// is wrong with it is the runner's to say.
+    /// to be run and at its policy's component, as will be done without a time limit
+    /// later: one that hangs must hold up this call only. What is wrong with them is
+    /// said there.
     async fn load(&self, agent: Option<&str>) -> Result<Arc<Config>, Refusal> {
         let loader = Arc::clone(&self.config);
         let agent = agent.map(str::to_owned);
@@ -130,6 +131,9 @@ impl Dispatcher {
                 .map_err(|error| Refusal::new(error.to_string()).with_hint(error.hint()))?;
             if let Some(agent) = agent.and_then(|name| config.agent(&name).ok()) {
                 drop(agent.directory.metadata());
+                if let Some(Ok(policy)) = config.policy(config.prompt_policy(agent)) {
+                    drop(policy.component.metadata());
+                }
             }
             Ok(config)
         })
@@ -186,7 +190,7 @@ async fn blocking<T: Send + 'static>(
         Ok(Ok(result)) => result,
         Ok(Err(error)) => Err(Refusal::new(format!("the call was lost: {error}"))),
         Err(_) => Err(Refusal::new(
-            "the file system did not answer: the config file or an agent's directory cannot be looked at",
+            "the file system did not answer: the config file, an agent's directory or a policy's component cannot be looked at",
         )
         .with_hint("Look at the network mounts among them.")),
     }

@@ -217,9 +217,8 @@ fn apply(interpretation: Interpretation, reply: &mut Reply) {
     match interpretation.edit {
         Edit::Keep => {}
         Edit::KeepFirst(bytes) => {
-            let bytes = usize::try_from(bytes).unwrap_or(usize::MAX);
-            let cut = reply.result.floor_char_boundary(bytes);
-            reply.result.truncate(cut);
+            let kept = prompt::first(&reply.result, bytes).len();
+            reply.result.truncate(kept);
         }
         Edit::Replace(text) => reply.result = text,
     }

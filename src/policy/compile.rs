@@ -12,6 +12,7 @@ use std::collections::HashMap;
 use std::fs::{DirBuilder, File, Metadata, OpenOptions, TryLockError};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{ChildStdout, Command, Stdio};
 use std::sync::{Mutex, PoisonError};
@@ -19,6 +20,7 @@ use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
+use rustix::process::Signal;
 use sha2::{Digest, Sha256};
 use wasmtime::Engine;
 use wasmtime::component::Component;
@@ -79,11 +81,11 @@ impl Compiler {
         let mut claim = self.claim(&partial).inspect_err(|error| self.complain(error));
         // Another server may have been at it while this one waited.
         if let Some(component) = read_compiled(engine, &compiled) {
-            let _ = std::fs::remove_file(&partial);
+            give_up(&claim, &partial);
             return Ok(component);
         }
         let code = self.compile(bytes).inspect_err(|failure| {
-            let _ = std::fs::remove_file(&partial);
+            give_up(&claim, &partial);
             if matches!(failure, Failure::Compile(_)) {
                 // A bound, not a cache policy: nobody has that many bad components.
                 if failed.len() >= REMEMBERED {
@@ -95,7 +97,9 @@ impl Compiler {
         if let Ok(claim) = &mut claim {
             let kept = keep(claim, &code, &partial, &compiled).inspect_err(|error| {
                 self.complain(error);
-                let _ = std::fs::remove_file(&partial);
+                if is_at(claim, &partial) {
+                    let _ = std::fs::remove_file(&partial);
+                }
             });
             self.remove_old();
             if kept.is_ok()
@@ -121,6 +125,8 @@ impl Compiler {
             wait_for(&file)?;
             // What was locked may by now have another name, or none.
             if is_at(&file, partial) {
+                // What a killed server left in it goes now: nobody may find it whole.
+                file.set_len(0)?;
                 return Ok(file);
             }
         }
@@ -128,7 +134,7 @@ impl Compiler {
 
     fn complain(&self, error: &io::Error) {
         tracing::warn!(folder = %self.folder.display(), %error,
-            "compiled policies cannot be kept on disk; every server compiles its own");
+            "this compiled policy cannot be kept on disk; every server compiles its own");
     }
 
     /// Removes what was compiled long ago; what is still in use is compiled again.
@@ -173,14 +179,21 @@ impl Compiler {
             return Ok(code);
         }
         let said = String::from_utf8_lossy(&ended.stderr);
-        Err(Failure::Compile(match said.trim() {
+        let reason = match said.trim() {
             "" => format!(
                 "the compiler ended with {}; it may use {COMPILE_CPU_SECONDS} s of CPU and {} GiB",
                 ended.status,
                 COMPILE_ADDRESS_SPACE >> 30
             ),
             said => text::shown(said, text::SAID),
-        }))
+        };
+        // A compiler that somebody ended says nothing about the component.
+        let outside = [Signal::KILL, Signal::TERM, Signal::INT, Signal::HUP];
+        let signal = ended.status.signal();
+        if outside.iter().any(|outside| signal == Some(outside.as_raw())) {
+            return Err(Failure::Host(reason));
+        }
+        Err(Failure::Compile(reason))
     }
 }
 
@@ -206,14 +219,22 @@ fn read_until(mut output: ChildStdout, deadline: Instant) -> io::Result<Vec<u8>>
     }
 }
 
-/// Writes the machine code and what it should be, and gives it its name. The claim
-/// makes the file ours; what a killed server left in it is overwritten.
+/// Writes the machine code and what it should be, and gives it its name.
 fn keep(claim: &mut File, code: &[u8], partial: &Path, compiled: &Path) -> io::Result<()> {
-    claim.set_len(0)?;
     claim.write_all(code)?;
     claim.write_all(&Sha256::digest(code))?;
     claim.sync_all()?;
+    if !is_at(claim, partial) {
+        return Err(io::Error::other("the file was removed while it was written"));
+    }
     std::fs::rename(partial, compiled)
+}
+
+/// Removes the file of a claim that comes to nothing; never that of another server.
+fn give_up(claim: &io::Result<File>, partial: &Path) {
+    if claim.as_ref().is_ok_and(|file| is_at(file, partial)) {
+        let _ = std::fs::remove_file(partial);
+    }
 }
 
 /// The compiled file, if it is there, ours alone, whole, and fits this engine.
@@ -264,8 +285,8 @@ fn is_at(file: &File, path: &Path) -> bool {
     }
 }
 
-/// Takes the lock, or goes on without it when its holder seems stuck: compiling
-/// twice is only slow. Sleeping is fine on a policy thread.
+/// Takes the lock, or gives up when its holder seems stuck: compiling twice is only
+/// slow. Sleeping is fine on a policy thread.
 fn wait_for(file: &File) -> io::Result<()> {
     let give_up = Instant::now() + WAIT_FOR_OTHER;
     loop {
@@ -289,6 +310,10 @@ fn wait_for(file: &File) -> io::Result<()> {
 ///
 /// Why the component does not compile, as text for the server to pass on.
 pub fn compile_main() -> Result<(), String> {
+    compile_input().map_err(|reason| text::shown(&reason, text::SAID))
+}
+
+fn compile_input() -> Result<(), String> {
     limit_myself();
     std::thread::spawn(end_with_reader);
     let mut bytes = Vec::new();
@@ -318,7 +343,8 @@ fn limit_myself() {
         (Resource::Core, 0),
     ];
     for (resource, limit) in limits {
-        // A stricter limit from outside stays as it is.
-        let _ = setrlimit(resource, Rlimit { current: Some(limit), maximum: Some(limit) });
+        // A stricter hard limit from outside stays as it is.
+        // The hard limit lies above: at the soft one the signal tells which it was.
+        let _ = setrlimit(resource, Rlimit { current: Some(limit), maximum: Some(limit + 5) });
     }
 }

@@ -79,6 +79,10 @@ impl Host {
     fn place(&self, source: &Source, kind: &'static str) -> Arc<Place> {
         let mut places = lock(&self.places);
         let key = (source.component.clone(), kind);
+        // A bound, not a cache policy: a component that was forgotten is loaded again.
+        if places.len() >= 64 && !places.contains_key(&key) {
+            places.clear();
+        }
         Arc::clone(places.entry(key).or_insert_with(|| {
             Arc::new(Place { latest: Mutex::default(), turn: Arc::new(Semaphore::new(1)) })
         }))

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use serde::de::IgnoredAny;
+use serde_json::Value;
 use wasmtime::Store;
 
 use super::bindings::PromptPolicyPre;
@@ -127,21 +127,21 @@ impl Prompt {
         let interpretation = self
             .call(move |store, guest| guest.call_interpret(store, &config, &request, &reply))
             .await?;
-        self.check_interpretation(interpretation, !text.is_empty())
+        self.check_interpretation(interpretation, text)
     }
 
     /// Refuses what would harm the reply, before anything of it is changed.
     fn check_interpretation(
         &self,
         interpretation: Interpretation,
-        has_text: bool,
+        text: &str,
     ) -> Result<Interpretation, PolicyError> {
         let leaves_nothing = match &interpretation.edit {
             Edit::Keep => false,
-            Edit::KeepFirst(bytes) => *bytes == 0,
+            Edit::KeepFirst(bytes) => first(text, *bytes).trim().is_empty(),
             Edit::Replace(text) => text.trim().is_empty(),
         };
-        if has_text && leaves_nothing {
+        if !text.is_empty() && leaves_nothing {
             let problem = "it leaves nothing of the answer".to_owned();
             return Err(self.error(Failure::BadDecision(problem)));
         }
@@ -156,7 +156,7 @@ impl Prompt {
             return Err(self.error(Failure::BadDecision(problem)));
         }
         if let Some(error) =
-            parsed.as_deref().and_then(|json| serde_json::from_str::<IgnoredAny>(json).err())
+            parsed.as_deref().and_then(|json| serde_json::from_str::<Value>(json).err())
         {
             let problem = format!("what it parsed is no JSON: {error}");
             return Err(self.error(Failure::BadDecision(problem)));
@@ -213,6 +213,12 @@ impl Prompt {
             failure,
         }
     }
+}
+
+/// The first so many bytes of a text, a cut inside a character moved to the front of
+/// it.
+pub fn first(text: &str, bytes: u64) -> &str {
+    &text[..text.floor_char_boundary(usize::try_from(bytes).unwrap_or(usize::MAX))]
 }
 
 /// The texts of a request that share the input limit.
