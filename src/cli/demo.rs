@@ -13,7 +13,7 @@ use serde_json::json;
 use tempfile::TempDir;
 
 use super::signals::Signals;
-use super::terminal::{BOLD, FAINT, GOOD, print, print_text, report};
+use super::terminal::{BOLD, FAINT, GOOD, print, print_text, refuse, report};
 use crate::config::Paths;
 use crate::dispatch::{Dispatcher, Lineage, Request};
 
@@ -86,7 +86,7 @@ async fn show_dispatch(dispatcher: &Arc<Dispatcher>, agent: &str) -> anyhow::Res
             return Ok(false);
         }
         Err(refusal) => {
-            report(&refusal.message, refusal.hint.as_deref());
+            refuse(&refusal, false);
             return Ok(false);
         }
     }
@@ -103,7 +103,7 @@ async fn show_dispatch(dispatcher: &Arc<Dispatcher>, agent: &str) -> anyhow::Res
             Ok(false)
         }
         Err(refusal) => {
-            report(&refusal.message, refusal.hint.as_deref());
+            refuse(&refusal, false);
             Ok(false)
         }
     }

@@ -170,7 +170,7 @@ impl Dispatcher {
         let outcome =
             crate::agent::run(&self.cli, &self.runner, &plan.run, cancel, &mut |_event| {}).await;
         let mut reply = Reply::of(&agent.name, outcome, plan.run.max_budget_usd);
-        prompt::interpret(&plan.worded, &mut reply).await;
+        prompt::interpret(&plan.reader, &mut reply).await;
         Ok(reply)
     }
 }

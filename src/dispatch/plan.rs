@@ -2,7 +2,7 @@
 
 use super::Dispatcher;
 use super::listing;
-use super::prompt::{self, Worded};
+use super::prompt::{self, Reader, Worded};
 use super::reply::{Refusal, Reply};
 use super::request::Request;
 use crate::agent::{Cli, Failure, Job, Outcome, RunRequest, Session};
@@ -11,7 +11,7 @@ use crate::config::{Agent, Config, LookupError};
 /// What is run for a request.
 pub(super) struct Plan {
     pub(super) run: RunRequest,
-    pub(super) worded: Worded,
+    pub(super) reader: Reader,
 }
 
 /// What a dispatch would run.
@@ -53,8 +53,8 @@ impl Dispatcher {
             }
         };
         Ok(Ok(Preview {
-            policy: plan.worded.policy.title(),
-            fallback: plan.worded.fallback(),
+            policy: plan.reader.policy.title(),
+            fallback: plan.reader.fallback(),
             prompt: plan.run.prompt,
             job,
         }))
@@ -95,13 +95,13 @@ impl Dispatcher {
         agent: &Agent,
         request: &Request,
     ) -> Result<Plan, Failure> {
-        let worded =
+        let Worded { user, system, reader } =
             prompt::word(&self.policies, config, agent, request, self.lineage.depth).await?;
         let run = RunRequest {
             run: uuid::Uuid::new_v4().simple().to_string(),
             directory: agent.directory.clone(),
-            prompt: worded.user.clone(),
-            system: worded.system.clone(),
+            prompt: user,
+            system,
             session: Session::New(uuid::Uuid::new_v4().to_string()),
             model: agent.model.clone(),
             permission_mode: config.permission_mode(agent).map(str::to_owned),
@@ -112,6 +112,6 @@ impl Dispatcher {
             command: config.command(agent).to_vec(),
             environment: self.lineage.environment(&agent.name),
         };
-        Ok(Plan { run, worded })
+        Ok(Plan { run, reader })
     }
 }

@@ -7,7 +7,7 @@ use super::reply::Reply;
 use super::request::Request;
 use crate::agent::{ErrorType, Failure};
 use crate::config::{Agent, Config, LimitOverrides, OnError};
-use crate::policy::prompt::{self, Edit, Interpretation, Prompt};
+use crate::policy::prompt::{self, Edit, Meaning, Prompt};
 use crate::policy::{self, ComponentSource, Host, Limits, PolicyError, Source};
 
 const KIND: &str = "prompt";
@@ -21,7 +21,13 @@ pub(super) struct Worded {
     pub(super) user: String,
     /// Text for the system prompt.
     pub(super) system: Option<String>,
-    /// The policy that wrote it; it will read the reply.
+    /// What reads the reply.
+    pub(super) reader: Reader,
+}
+
+/// What is kept of the wording until the reply is there.
+pub(super) struct Reader {
+    /// The policy that wrote the prompt.
     pub(super) policy: Prompt,
     /// The request as the policy saw it.
     seen: prompt::Request,
@@ -29,7 +35,7 @@ pub(super) struct Worded {
     fallback: Option<PolicyError>,
 }
 
-impl Worded {
+impl Reader {
     /// Why the built-in policy stood in, for the reader of the reply.
     pub(super) fn fallback(&self) -> Option<String> {
         let error = self.fallback.as_ref()?;
@@ -64,13 +70,13 @@ pub(super) async fn word(
 
 /// Has the policy read the reply of a run that ended well. The reply keeps the
 /// agent's text whatever the policy does.
-pub(super) async fn interpret(worded: &Worded, reply: &mut Reply) {
-    reply.policy_fallback = worded.fallback();
+pub(super) async fn interpret(reader: &Reader, reply: &mut Reply) {
+    reply.policy_fallback = reader.fallback();
     if !reply.success {
         return;
     }
-    match worded.policy.interpret(&worded.seen, facts_of(reply), &reply.result).await {
-        Ok(interpretation) => apply(interpretation, reply),
+    match reader.policy.interpret(&reader.seen, facts_of(reply), &reply.result).await {
+        Ok(meaning) => apply(meaning, reply),
         Err(error) => {
             tracing::info!(agent = reply.agent, %error, "the reply stands as the agent gave it");
             reply.policy_error = Some(error.to_string());
@@ -103,7 +109,7 @@ fn worded(
         user.insert(0, '\n');
     }
     let system = rendered.system.filter(|system| !system.trim().is_empty());
-    Worded { user, system, policy, seen, fallback }
+    Worded { user, system, reader: Reader { policy, seen, fallback } }
 }
 
 /// A name is looked up in the config's `policies`, then among the built-in ones.
@@ -213,8 +219,8 @@ fn facts_of(reply: &Reply) -> prompt::Reply {
     }
 }
 
-fn apply(interpretation: Interpretation, reply: &mut Reply) {
-    match interpretation.edit {
+fn apply(meaning: Meaning, reply: &mut Reply) {
+    match meaning.edit {
         Edit::Keep => {}
         Edit::KeepFirst(bytes) => {
             let kept = prompt::first(&reply.result, bytes).len();
@@ -222,10 +228,9 @@ fn apply(interpretation: Interpretation, reply: &mut Reply) {
         }
         Edit::Replace(text) => reply.result = text,
     }
-    reply.outcome = interpretation.outcome;
-    if let Some(hint) = interpretation.hint {
+    reply.outcome = meaning.outcome;
+    reply.parsed_result = meaning.parsed;
+    if let Some(hint) = meaning.hint {
         reply.add_hint(&hint);
     }
-    // The policy room has made sure that it is JSON.
-    reply.parsed_result = interpretation.parsed.and_then(|json| serde_json::from_str(&json).ok());
 }

@@ -78,14 +78,14 @@ impl Compiler {
             return Err(failure.clone());
         }
         let partial = self.folder.join(format!("{name}.partial"));
-        let mut claim = self.claim(&partial).inspect_err(|error| self.complain(error));
+        let claim = self.claim(&partial).inspect_err(|error| self.complain(error)).ok();
         // Another server may have been at it while this one waited.
         if let Some(component) = read_compiled(engine, &compiled) {
-            give_up(&claim, &partial);
+            give_up(claim.as_ref(), &partial);
             return Ok(component);
         }
         let code = self.compile(bytes).inspect_err(|failure| {
-            give_up(&claim, &partial);
+            give_up(claim.as_ref(), &partial);
             if matches!(failure, Failure::Compile(_)) {
                 // A bound, not a cache policy: nobody has that many bad components.
                 if failed.len() >= REMEMBERED {
@@ -94,12 +94,10 @@ impl Compiler {
                 failed.insert(digest.to_owned(), failure.clone());
             }
         })?;
-        if let Ok(claim) = &mut claim {
-            let kept = keep(claim, &code, &partial, &compiled).inspect_err(|error| {
+        if let Some(file) = &claim {
+            let kept = keep(file, &code, &partial, &compiled).inspect_err(|error| {
                 self.complain(error);
-                if is_at(claim, &partial) {
-                    let _ = std::fs::remove_file(&partial);
-                }
+                give_up(claim.as_ref(), &partial);
             });
             self.remove_old();
             if kept.is_ok()
@@ -220,7 +218,7 @@ fn read_until(mut output: ChildStdout, deadline: Instant) -> io::Result<Vec<u8>>
 }
 
 /// Writes the machine code and what it should be, and gives it its name.
-fn keep(claim: &mut File, code: &[u8], partial: &Path, compiled: &Path) -> io::Result<()> {
+fn keep(mut claim: &File, code: &[u8], partial: &Path, compiled: &Path) -> io::Result<()> {
     claim.write_all(code)?;
     claim.write_all(&Sha256::digest(code))?;
     claim.sync_all()?;
@@ -231,8 +229,8 @@ fn keep(claim: &mut File, code: &[u8], partial: &Path, compiled: &Path) -> io::R
 }
 
 /// Removes the file of a claim that comes to nothing; never that of another server.
-fn give_up(claim: &io::Result<File>, partial: &Path) {
-    if claim.as_ref().is_ok_and(|file| is_at(file, partial)) {
+fn give_up(claim: Option<&File>, partial: &Path) {
+    if claim.is_some_and(|file| is_at(file, partial)) {
         let _ = std::fs::remove_file(partial);
     }
 }

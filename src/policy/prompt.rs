@@ -20,9 +20,8 @@ use super::{Host, Limits};
 pub use super::bindings::agent_dispatch::policy::types::{
     Agent, Fact, Reply, Request, SharedContext,
 };
-pub use super::bindings::exports::agent_dispatch::policy::prompt::{
-    Edit, Interpretation, Rendered,
-};
+use super::bindings::exports::agent_dispatch::policy::prompt::Interpretation;
+pub use super::bindings::exports::agent_dispatch::policy::prompt::{Edit, Rendered};
 
 const KIND: &str = "prompt";
 
@@ -35,6 +34,19 @@ const PARSED_BYTES: usize = 1 << 20;
 
 /// What a reply may be said to be.
 const OUTCOMES: [&str; 3] = ["done", "partial", "blocked"];
+
+/// What a policy made of a reply, looked through: it can be used as it is.
+#[derive(Debug)]
+pub struct Meaning {
+    /// What becomes of the text; it leaves something of it.
+    pub edit: Edit,
+    /// `done`, `partial` or `blocked`.
+    pub outcome: Option<String>,
+    /// A sentence for people, without control characters.
+    pub hint: Option<String>,
+    /// The answer as JSON.
+    pub parsed: Option<Value>,
+}
 
 /// A prompt policy that is loaded and whose config it has accepted.
 pub struct Prompt {
@@ -116,7 +128,7 @@ impl Prompt {
         request: &Request,
         reply: Reply,
         text: &str,
-    ) -> Result<Interpretation, PolicyError> {
+    ) -> Result<Meaning, PolicyError> {
         let mut texts = texts(request);
         texts.push(text);
         let share = self.share(&texts);
@@ -127,15 +139,11 @@ impl Prompt {
         let interpretation = self
             .call(move |store, guest| guest.call_interpret(store, &config, &request, &reply))
             .await?;
-        self.check_interpretation(interpretation, text)
+        self.meaning(interpretation, text)
     }
 
     /// Refuses what would harm the reply, before anything of it is changed.
-    fn check_interpretation(
-        &self,
-        interpretation: Interpretation,
-        text: &str,
-    ) -> Result<Interpretation, PolicyError> {
+    fn meaning(&self, interpretation: Interpretation, text: &str) -> Result<Meaning, PolicyError> {
         let leaves_nothing = match &interpretation.edit {
             Edit::Keep => false,
             Edit::KeepFirst(bytes) => first(text, *bytes).trim().is_empty(),
@@ -149,21 +157,18 @@ impl Prompt {
             let bound = format!("{} MiB of parsed answer", PARSED_BYTES >> 20);
             return Err(self.error(Failure::Bound { bound }));
         }
-        let Interpretation { outcome, hint, parsed, .. } = &interpretation;
+        let Interpretation { edit, outcome, hint, parsed } = interpretation;
         if let Some(word) = outcome.as_deref().filter(|word| !OUTCOMES.contains(word)) {
             let problem =
                 format!("the outcome is '{}', not one of {}", shown(word, 40), OUTCOMES.join(", "));
             return Err(self.error(Failure::BadDecision(problem)));
         }
-        if let Some(error) =
-            parsed.as_deref().and_then(|json| serde_json::from_str::<Value>(json).err())
-        {
-            let problem = format!("what it parsed is no JSON: {error}");
-            return Err(self.error(Failure::BadDecision(problem)));
-        }
-        let hint =
-            hint.as_deref().map(|hint| shown(hint.trim(), SAID)).filter(|hint| !hint.is_empty());
-        Ok(Interpretation { hint, ..interpretation })
+        let parsed =
+            parsed.map(|json| serde_json::from_str(&json)).transpose().map_err(|error| {
+                self.error(Failure::BadDecision(format!("what it parsed is no JSON: {error}")))
+            })?;
+        let hint = hint.map(|hint| shown(hint.trim(), SAID)).filter(|hint| !hint.is_empty());
+        Ok(Meaning { edit, outcome, hint, parsed })
     }
 
     /// Calls the guest and unfolds the three ways in which that can fail.
