@@ -10,4 +10,6 @@ mod policies;
 mod prompts;
 mod readme;
 mod sandbox;
+mod sessions;
+mod sharing;
 mod support;

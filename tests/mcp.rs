@@ -22,7 +22,10 @@ fn a_client_lists_tools_and_dispatches_over_pipes_and_sockets() {
         let listed = client.request("tools/list", json!({}));
         let names: Vec<&Value> =
             listed["tools"].as_array().expect("tools").iter().map(|tool| &tool["name"]).collect();
-        assert_eq!(names, ["list_agents", "dispatch"]);
+        assert_eq!(
+            names,
+            ["list_agents", "dispatch", "dispatch_session", "cache_stats", "cache_clear"]
+        );
 
         let agents = client.tool("list_agents", json!({}));
         assert_eq!(agents[0]["name"], "infra");
@@ -41,11 +44,15 @@ fn a_tool_says_what_it_takes_and_does() {
     let world = World::new();
     let mut client = Client::connect(&world);
     let listed = client.request("tools/list", json!({}));
+    for (tool, own) in [(1, "fresh"), (2, "session_id")] {
+        let schema = &listed["tools"][tool]["inputSchema"];
+        assert_eq!(schema["required"], json!(["agent", "task"]));
+        let parameters: Vec<&String> =
+            schema["properties"].as_object().expect("properties").keys().collect();
+        let common = ["agent", "task", "context", "caller", "goal", "timeout_seconds"];
+        assert_eq!(parameters, [&common[..], &[own]].concat());
+    }
     let dispatch = &listed["tools"][1];
-    assert_eq!(dispatch["inputSchema"]["required"], json!(["agent", "task"]));
-    let parameters: Vec<&String> =
-        dispatch["inputSchema"]["properties"].as_object().expect("properties").keys().collect();
-    assert_eq!(parameters, ["agent", "task", "context", "caller", "goal"]);
     assert_eq!(dispatch["annotations"]["readOnlyHint"], false);
     assert_eq!(dispatch["annotations"]["openWorldHint"], true);
     assert_eq!(listed["tools"][0]["annotations"]["readOnlyHint"], true);
@@ -69,7 +76,7 @@ fn a_small_answer_is_structured_too_and_a_large_one_is_only_text() {
     assert_eq!(listed["structuredContent"]["result"][0]["name"], "infra");
 
     world.agent("infra", "repeat 9000 x");
-    let large = client.call("dispatch", json!({"agent": "infra", "task": "look"}));
+    let large = client.call("dispatch", json!({"agent": "infra", "task": "look closely"}));
     assert!(large.get("structuredContent").is_none());
     let text: Value =
         serde_json::from_str(large["content"][0]["text"].as_str().expect("text")).expect("JSON");
@@ -225,6 +232,9 @@ fn what_cannot_be_served_is_an_error_in_the_answer() {
         (json!({"agent": "infra", "task": "  "}), "'task' is missing"),
         (json!({"agent": "infra", "task": 7}), "'task' has to be a text, not a number"),
         (json!({"agent": "infra", "task": "look", "goal": null}), "'goal' has to be a text"),
+        (json!({"agent": "infra", "task": "x", "fresh": "maybe"}), "'fresh' has to be true or"),
+        (json!({"agent": "infra", "task": "x", "timeout_seconds": 1.5}), "'timeout_seconds' has"),
+        (json!({"agent": "infra", "task": "x", "timeout_seconds": null}), "'timeout_seconds' has"),
     ] {
         let answer = client.call("dispatch", arguments);
         assert_eq!(answer["isError"], true, "{answer}");

@@ -51,7 +51,8 @@ fn a_component_by_its_path_is_followed_while_a_server_runs() {
     put(&world, "xml.wasm");
     let mut client = Client::connect(&world);
     let mut prompt = || {
-        let reply = client.tool("dispatch", json!({"agent": "infra", "task": "look"}));
+        let task = json!({"agent": "infra", "task": "look", "fresh": true});
+        let reply = client.tool("dispatch", task);
         assert_eq!(reply["success"], true, "{reply}");
         world.recorded("infra", "prompt")
     };

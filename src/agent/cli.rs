@@ -11,6 +11,10 @@ pub trait Cli: Send + Sync {
     /// The process that carries out this request. Starts nothing.
     fn job(&self, request: &RunRequest) -> Result<Job, Refusal>;
 
+    /// Does this variable of the environment decide who answers: which account, which
+    /// service, which settings?
+    fn decides(&self, variable: &str) -> bool;
+
     /// What makes sense of the output of that process.
     fn reader(&self, request: &RunRequest) -> Box<dyn Reader>;
 }

@@ -3,10 +3,14 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// One run of an agent.
-#[derive(Debug, Clone)]
+use serde::Serialize;
+
+/// One run of an agent. Written as JSON it holds all that decides about the answer,
+/// and none of the ids: two requests that read the same ask the same.
+#[derive(Debug, Clone, Serialize)]
 pub struct RunRequest {
     /// The run's id, unique and without `/`: it marks the processes of the run.
+    #[serde(skip)]
     pub run: String,
     /// The agent's project directory; the process starts there.
     pub directory: PathBuf,
@@ -15,6 +19,7 @@ pub struct RunRequest {
     /// Text added to the agent's system prompt.
     pub system: Option<String>,
     /// A new conversation, or which one goes on.
+    #[serde(skip)]
     pub session: Session,
     /// The model's name or alias; the CLI's default where absent.
     pub model: Option<String>,
@@ -24,6 +29,12 @@ pub struct RunRequest {
     pub allowed_tools: Vec<String>,
     /// Tools that are refused; empty: none.
     pub disallowed_tools: Vec<String>,
+    /// No MCP servers of the project or the user.
+    pub strict_mcp: bool,
+    /// The settings files that the CLI reads; its own choice where absent.
+    pub setting_sources: Option<Vec<String>>,
+    /// The CLI may go on with tasks in the background after its answer.
+    pub background_tasks: bool,
     /// At about this spend, in US dollars, the CLI ends the run.
     pub max_budget_usd: Option<f64>,
     /// After this time the run is ended.

@@ -11,11 +11,12 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 use tempfile::TempDir;
+use tokio::sync::watch;
 
 use super::signals::Signals;
 use super::terminal::{BOLD, FAINT, GOOD, print, print_text, refuse, report};
 use crate::config::Paths;
-use crate::dispatch::{Dispatcher, Lineage, Request};
+use crate::dispatch::{Dispatcher, Lineage, Phase, Request};
 
 /// The sample project, which lies in `examples/projects`.
 const INFRA: &[(&str, &str)] = &[
@@ -48,7 +49,11 @@ async fn show(folder: &Path) -> anyhow::Result<ExitCode> {
     let config_file = folder.join("agents.yaml");
     let config = config(folder)?;
     fs::write(&config_file, &config)?;
-    let paths = Paths::new(config_file, folder.join("cache"));
+    let paths = Paths {
+        config_file,
+        cache_folder: folder.join("cache"),
+        state_folder: folder.join("state"),
+    };
     let dispatcher = Arc::new(Dispatcher::new(&paths, &super::executable()?, Lineage::default()));
 
     print(&format!("{BOLD}agent-dispatch demo{BOLD:#}: one project asks another.\n"));
@@ -74,9 +79,10 @@ async fn show_dispatch(dispatcher: &Arc<Dispatcher>, agent: &str) -> anyhow::Res
         context: "Error: TypeError at scheduler.py:42".into(),
         caller: "backend".into(),
         goal: "debug a production crash".into(),
+        ..Request::default()
     };
     print(&format!("\n{BOLD}── {agent} ──{BOLD:#}"));
-    match dispatcher.preview(&request).await {
+    match dispatcher.preview(request.clone()).await {
         Ok(Ok(preview)) => {
             print(&format!("{FAINT}# the prompt that policy {} wrote{FAINT:#}", preview.policy));
             print_text(&preview.prompt)?;
@@ -91,7 +97,7 @@ async fn show_dispatch(dispatcher: &Arc<Dispatcher>, agent: &str) -> anyhow::Res
         }
     }
     let started = Instant::now();
-    match dispatcher.dispatch(request).await {
+    match dispatcher.dispatch(request, &watch::Sender::new(Phase::Waiting)).await {
         Ok(reply) if reply.success => {
             let elapsed = started.elapsed().as_secs_f64() * 1000.0;
             print(&format!("\n{GOOD}# the agent's reply, after {elapsed:.0} ms{GOOD:#}"));

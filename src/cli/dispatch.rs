@@ -4,11 +4,12 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use serde_json::json;
+use tokio::sync::watch;
 
 use super::DispatchArgs;
 use super::signals::Signals;
 use super::terminal::{FAINT, note, print, print_text, refuse, report};
-use crate::dispatch::{Dispatcher, Preview, Refusal, Reply, Request};
+use crate::dispatch::{Conversation, Dispatcher, Phase, Preview, Refusal, Reply, Request};
 
 pub(super) async fn run(
     dispatcher: &Arc<Dispatcher>,
@@ -20,9 +21,12 @@ pub(super) async fn run(
         context: arguments.context,
         caller: arguments.caller,
         goal: arguments.goal,
+        timeout_seconds: arguments.timeout,
+        conversation: arguments.session.map_or(Conversation::None, Conversation::Resume),
+        fresh: arguments.fresh,
     };
     if arguments.dry_run {
-        return match dispatcher.preview(&request).await {
+        return match dispatcher.preview(request).await {
             Ok(Ok(preview)) => show_preview(&preview, arguments.json),
             Ok(Err(reply)) => show(&reply, arguments.json),
             Err(refusal) => Ok(refused(&refusal, arguments.json)),
@@ -45,7 +49,8 @@ async fn dispatch(
     json: bool,
 ) -> anyhow::Result<ExitCode> {
     let mut signals = Signals::new()?;
-    let dispatch = dispatcher.dispatch(request);
+    let progress = watch::Sender::new(Phase::Waiting);
+    let dispatch = dispatcher.dispatch(request, &progress);
     tokio::pin!(dispatch);
     let (ended, signal) = tokio::select! {
         ended = &mut dispatch => (ended, None),

@@ -1,12 +1,13 @@
 //! `list`: the agents, and what is wrong with the config.
 
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use super::terminal::{BAD, BOLD, FAINT, GOOD, note, print, refuse, report, shown};
 use crate::config::ProblemKind;
 use crate::dispatch::{AgentEntry, Dispatcher, Health};
 
-pub(super) async fn run(dispatcher: &Dispatcher, json: bool) -> anyhow::Result<ExitCode> {
+pub(super) async fn run(dispatcher: &Arc<Dispatcher>, json: bool) -> anyhow::Result<ExitCode> {
     let listing = match dispatcher.list().await {
         Ok(listing) => listing,
         Err(refusal) => {

@@ -80,6 +80,15 @@ struct DispatchArgs {
     /// What the answer is for
     #[arg(long, default_value = "", hide_default_value = true, allow_hyphen_values = true)]
     goal: String,
+    /// Seconds the agent may take, from 10 to 7200; 0 is what the config says
+    #[arg(long, value_name = "SECONDS", default_value_t = 0, hide_default_value = true)]
+    timeout: u64,
+    /// Go on with the conversation that has this session_id
+    #[arg(long, value_name = "ID")]
+    session: Option<String>,
+    /// Have the agent answer even where an earlier answer is at hand
+    #[arg(long)]
+    fresh: bool,
     /// Print the whole reply as JSON
     #[arg(long)]
     json: bool,
@@ -111,7 +120,7 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
     match command {
         Command::Serve => on_runtime(at_once, async { serve::run(dispatcher()?).await }),
         Command::List { json } => {
-            on_runtime(at_once, async { list::run(&*dispatcher()?, json).await })
+            on_runtime(at_once, async { list::run(&dispatcher()?, json).await })
         }
         Command::Test { name, task } => {
             on_runtime(at_once, async { dispatch::test(&dispatcher()?, name, task).await })

@@ -66,6 +66,22 @@ pub(super) fn command(node: &Node<'_>) -> Result<Vec<String>, Invalid> {
     std::iter::once(program).chain(arguments.iter().map(text)).collect()
 }
 
+/// True or false, in any of the spellings of YAML 1.1, which the Python tool reads.
+pub(super) fn truth(node: &Node<'_>) -> Result<bool, Invalid> {
+    let truth = match &node.kind {
+        Kind::Bool(truth) => Some(*truth),
+        Kind::Integer(0) => Some(false),
+        Kind::Integer(1) => Some(true),
+        Kind::Text(text) => match text.to_ascii_lowercase().as_str() {
+            "true" | "yes" | "on" | "y" | "t" | "1" => Some(true),
+            "false" | "no" | "off" | "n" | "f" | "0" => Some(false),
+            _ => None,
+        },
+        _ => None,
+    };
+    truth.ok_or_else(|| Invalid::expected("true or false", node))
+}
+
 /// A whole number in a range.
 pub(super) fn whole(range: RangeInclusive<u32>) -> impl Fn(&Node<'_>) -> Result<u32, Invalid> {
     move |node| {

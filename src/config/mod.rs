@@ -26,7 +26,8 @@ mod tests;
 pub use error::{LoadError, LookupError};
 pub use loader::Loader;
 pub use model::{
-    Agent, AgentPolicies, Config, LimitOverrides, OnError, PolicyEntry, PolicyNames, Settings,
+    Agent, AgentPolicies, CacheSettings, Config, LimitOverrides, OnError, PolicyEntry, PolicyNames,
+    Settings,
 };
 pub use named::Named;
 pub use paths::{NoHome, Paths};

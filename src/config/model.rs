@@ -46,6 +46,16 @@ pub struct Agent {
     pub disallowed_tools: Option<Vec<String>>,
     /// The program that is run and its first arguments; never empty.
     pub command: Option<Vec<String>>,
+    /// Start no MCP servers of its project, only those the CLI is told of.
+    pub strict_mcp: bool,
+    /// Which settings files the CLI reads; `None` leaves it to the CLI.
+    pub setting_sources: Option<Vec<String>>,
+    /// The CLI may go on with tasks in the background after it has answered.
+    pub background_tasks: bool,
+    /// What it leaves running after a normal end stays.
+    pub keep_background: bool,
+    /// Its answers may be given again to the same question.
+    pub cache: bool,
     /// The policies it chooses.
     pub policies: AgentPolicies,
 }
@@ -78,6 +88,8 @@ pub struct Settings {
     pub max_concurrency: u32,
     /// The program that is run and its first arguments; never empty.
     pub command: Vec<String>,
+    /// Which answers are given again.
+    pub cache: CacheSettings,
     /// The policies of those who choose none.
     pub policies: PolicyNames,
     /// Limits of policies that differ from the built-in ones.
@@ -95,9 +107,34 @@ impl Default for Settings {
             max_dispatch_depth: 3,
             max_concurrency: 5,
             command: vec!["claude".to_owned()],
+            cache: CacheSettings::default(),
             policies: PolicyNames::default(),
             policy_limits: LimitOverrides::default(),
         }
+    }
+}
+
+/// The cache of answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CacheSettings {
+    /// Whether answers are given again at all.
+    pub enabled: bool,
+    /// For how long, in seconds; 0 is not at all.
+    pub ttl: u32,
+    /// How many are kept, at least 1.
+    pub max_size: u32,
+}
+
+impl CacheSettings {
+    /// Whether an answer can ever be given again.
+    pub fn is_on(&self) -> bool {
+        self.enabled && self.ttl > 0
+    }
+}
+
+impl Default for CacheSettings {
+    fn default() -> Self {
+        Self { enabled: true, ttl: 300, max_size: 1000 }
     }
 }
 

@@ -16,6 +16,8 @@ pub struct Paths {
     pub config_file: PathBuf,
     /// The folder for what can be made again, such as compiled components. It need not exist.
     pub cache_folder: PathBuf,
+    /// The folder for what this program has to remember or share. It need not exist.
+    pub state_folder: PathBuf,
 }
 
 /// Nobody said where the user's home folder is.
@@ -24,21 +26,23 @@ pub struct Paths {
 pub struct NoHome;
 
 impl Paths {
-    /// The given paths.
-    pub fn new(config_file: impl Into<PathBuf>, cache_folder: impl Into<PathBuf>) -> Self {
-        Self { config_file: config_file.into(), cache_folder: cache_folder.into() }
-    }
-
     /// The user's own paths: `AGENT_DISPATCH_CONFIG` or
     /// `~/.config/agent-dispatch/agents.yaml` on every platform, as the Python tool
-    /// has it, and `agent-dispatch` in the XDG cache directory.
+    /// has it, and `agent-dispatch` in the XDG cache and state directories.
     pub fn from_environment() -> Result<Self, NoHome> {
         let folders = Xdg::new().map_err(|_| NoHome)?;
         let named = std::env::var_os(CONFIG_VARIABLE);
-        Self::resolve(named, folders.home_dir(), &folders.cache_dir())
+        // On the platforms of this program XDG always has a state directory.
+        let state = folders.state_dir().ok_or(NoHome)?;
+        Self::resolve(named, folders.home_dir(), &folders.cache_dir(), &state)
     }
 
-    fn resolve(named: Option<OsString>, home: &Path, cache: &Path) -> Result<Self, NoHome> {
+    fn resolve(
+        named: Option<OsString>,
+        home: &Path,
+        cache: &Path,
+        state: &Path,
+    ) -> Result<Self, NoHome> {
         if !home.is_absolute() {
             return Err(NoHome);
         }
@@ -46,7 +50,9 @@ impl Paths {
             Some(named) => absolute(expand_home(Path::new(&named), Some(home))),
             None => home.join(".config/agent-dispatch/agents.yaml"),
         };
-        Ok(Self::new(config_file, cache.join("agent-dispatch")))
+        let [cache_folder, state_folder] =
+            [cache, state].map(|folder| folder.join("agent-dispatch"));
+        Ok(Self { config_file, cache_folder, state_folder })
     }
 }
 
@@ -77,10 +83,13 @@ pub(super) fn tidy(path: &Path) -> PathBuf {
 mod tests {
     use super::*;
 
+    fn resolve(named: Option<&str>, home: &str) -> Result<Paths, NoHome> {
+        let (cache, state) = (Path::new("/var/cache/ada"), Path::new("/var/state/ada"));
+        Paths::resolve(named.map(OsString::from), Path::new(home), cache, state)
+    }
+
     fn config_file(named: Option<&str>) -> PathBuf {
-        let named = named.map(OsString::from);
-        let paths = Paths::resolve(named, Path::new("/home/ada"), Path::new("/var/cache/ada"));
-        paths.expect("an absolute home").config_file
+        resolve(named, "/home/ada").expect("an absolute home").config_file
     }
 
     #[test]
@@ -100,14 +109,14 @@ mod tests {
     }
 
     #[test]
-    fn the_cache_folder_is_our_own() {
-        let paths = Paths::resolve(None, Path::new("/home/ada"), Path::new("/var/cache/ada"));
-        let paths = paths.expect("an absolute home");
+    fn the_folders_are_our_own() {
+        let paths = resolve(None, "/home/ada").expect("an absolute home");
+        assert_eq!(paths.state_folder, Path::new("/var/state/ada/agent-dispatch"));
         assert_eq!(paths.cache_folder, Path::new("/var/cache/ada/agent-dispatch"));
     }
 
     #[test]
     fn a_relative_home_is_refused() {
-        assert!(Paths::resolve(None, Path::new(""), Path::new("/var/cache")).is_err());
+        assert!(resolve(None, "").is_err());
     }
 }

@@ -5,7 +5,7 @@
 
 use std::num::{IntErrorKind, ParseIntError};
 
-use crate::agent::{ErrorType, Failure};
+use crate::agent::{ErrorType, Failure, RUN_MARK};
 
 const DEPTH: &str = "AGENT_DISPATCH_DEPTH";
 const CHAIN: &str = "AGENT_DISPATCH_CHAIN";
@@ -17,6 +17,8 @@ pub struct Lineage {
     pub depth: u32,
     /// The agents' names, outermost first, joined by `>`.
     chain: String,
+    /// The ids of the runs that this process is part of, outermost first, divided by `/`.
+    runs: String,
 }
 
 impl Lineage {
@@ -29,7 +31,12 @@ impl Lineage {
             IntErrorKind::PosOverflow => u32::MAX,
             _ => 0,
         });
-        Self { depth, chain: variable(CHAIN) }
+        Self { depth, chain: variable(CHAIN), runs: variable(RUN_MARK) }
+    }
+
+    /// Is this process part of that run, so that waiting for its end would never end?
+    pub(super) fn descends_from(&self, run: &str) -> bool {
+        self.runs.split('/').any(|above| above == run)
     }
 
     /// Lets a dispatch to `agent` through, or says why the chain ends here.

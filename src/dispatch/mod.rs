@@ -1,61 +1,76 @@
 //! The core: from a request to its reply, through one pipeline.
 //!
 //! ```text
-//! Request ─ validate ─ lineage ─ slot ─ prompt policy ─ run ─ prompt policy ─ Reply
+//! Request ─ plan ─ cache, flight ─ session ─ slot ─ prompt policy ─ run ─ prompt policy ─ Reply
 //! ```
 //!
 //! Each stage is a file: [`request`] and [`reply`] are its ends, `plan` validates
-//! and turns a request into what is to be run, `lineage` ends endless chains,
-//! `slots` bounds what goes on at once, `prompt` asks the agent's prompt policy
-//! before and after, and [`crate::agent`] runs the child. `listing` says whom one
-//! can ask.
+//! and says what is to be run, `lineage` ends endless chains, `key` tells which
+//! requests ask the same, `cache` and `flights` have them answered once, `sessions`
+//! keeps runs of one conversation apart, `slots` bounds what goes on at once, `prompt`
+//! asks the agent's prompt policy before and after, and [`crate::agent`] runs the
+//! child. `listing` says whom one can ask.
 //!
-//! A run lives here, not with its caller: a caller that goes away cancels it, and
-//! it is still brought to its end.
+//! A run lives here, not with its caller: callers have a seat and wait. When the last
+//! one leaves, the run is cancelled, and still brought to its end.
 
+mod cache;
+mod flights;
+mod key;
 mod lineage;
 mod listing;
 mod plan;
 mod prompt;
 pub mod reply;
 pub mod request;
+mod sessions;
 mod slots;
 
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::agent::{Claude, ErrorType, Failure, Runner};
+use crate::agent::{Claude, ErrorType, Failure, RunEvent, RunRequest, Runner, Session};
 use crate::config::{Config, Loader, Paths};
 use crate::policy::Host;
 
+pub use cache::CacheStats;
+pub use flights::Phase;
 pub use lineage::Lineage;
 pub use listing::{AgentEntry, Health, Listing};
 pub use plan::Preview;
 pub use reply::{Refusal, Reply};
-pub use request::Request;
+pub use request::{Conversation, Request};
 
+use flights::{Flight, Flights, Found, Landing};
+use plan::Plan;
+use sessions::{Claim, Home, Sessions};
 use slots::Slots;
 
 /// How long an ending server waits for its runs to end; the runner finishes what
-/// is left then.
-const FAREWELL: Duration = Duration::from_millis(250);
+/// is left then. Whoever ends a server kills it soon after.
+const FAREWELL: Duration = Duration::from_millis(350);
 
 /// How long a call waits for a file system that does not answer.
 const FILE_PATIENCE: Duration = Duration::from_secs(30);
 
 /// Serves requests; shared by all callers of a process.
 pub struct Dispatcher {
-    config: Arc<Loader>,
+    config: Loader,
     /// The config whose problems were logged last.
     logged: Mutex<Option<Arc<Config>>>,
     policies: Arc<Host>,
     runner: Runner,
     cli: Claude,
     lineage: Lineage,
+    /// What of this process's environment decides who answers; read once needed.
+    environment: OnceLock<Vec<(String, String)>>,
+    flights: Flights,
+    sessions: Sessions,
     slots: Slots,
     /// Cancelled when the process is to end; every run listens to a child of it.
     ending: CancellationToken,
@@ -68,31 +83,57 @@ impl Dispatcher {
     pub fn new(paths: &Paths, executable: &Path, lineage: Lineage) -> Self {
         let compiled = paths.cache_folder.join("components");
         Self {
-            config: Arc::new(Loader::new(&paths.config_file)),
+            config: Loader::new(&paths.config_file),
             logged: Mutex::new(None),
             policies: Arc::new(Host::new(executable.to_owned(), compiled)),
             runner: Runner::new(executable, &["runner"]),
             cli: Claude,
             lineage,
+            environment: OnceLock::new(),
+            flights: Flights::new(),
+            sessions: Sessions::new(paths.state_folder.join("sessions")),
             slots: Slots::new(),
             ending: CancellationToken::new(),
             runs: TaskTracker::new(),
         }
     }
 
-    /// Serves one request. Dropping the future cancels the run.
+    /// Serves one request, and tells meanwhile how far it is. Dropping the future is
+    /// leaving: a run for which nobody waits any more is cancelled.
     ///
     /// # Errors
     ///
     /// [`Refusal`] when there is no agent to reply for; everything that goes wrong
     /// with an agent is in the [`Reply`].
-    pub async fn dispatch(self: &Arc<Self>, request: Request) -> Result<Reply, Refusal> {
+    pub async fn dispatch(
+        self: &Arc<Self>,
+        request: Request,
+        progress: &watch::Sender<Phase>,
+    ) -> Result<Reply, Refusal> {
+        let (agent, fresh) = (request.agent.clone(), request.fresh);
+        let Some(prepared) = self.ending.run_until_cancelled(self.prepare(request)).await else {
+            return Ok(Reply::not_run(&agent, cancelled()));
+        };
+        let plan = match prepared? {
+            Ok(plan) => plan,
+            Err(failure) => return Ok(Reply::not_run(&agent, failure)),
+        };
         let cancel = self.ending.child_token();
-        let _cancel_when_dropped = cancel.clone().drop_guard();
-        let this = Arc::clone(self);
-        let run = self.runs.spawn(async move { this.serve(&request, &cancel).await });
-        run.await
-            .unwrap_or_else(|error| Err(Refusal::new(format!("the dispatch was lost: {error}"))))
+        let found = if let Some(question) = &plan.question {
+            self.flights.find(question.key, plan.config.settings.cache, fresh, cancel)
+        } else {
+            let (landing, seat) = Flight::alone(cancel);
+            Found::Nothing(landing, seat)
+        };
+        match found {
+            Found::Answer(reply) => Ok(*reply),
+            Found::Running(seat) => seat.reply(progress).await,
+            Found::Nothing(landing, seat) => {
+                let this = Arc::clone(self);
+                self.runs.spawn(async move { this.fly(plan, landing).await });
+                seat.reply(progress).await
+            }
+        }
     }
 
     /// Whom one can ask.
@@ -100,9 +141,32 @@ impl Dispatcher {
     /// # Errors
     ///
     /// [`Refusal`] when the config cannot be read.
-    pub async fn list(&self) -> Result<Listing, Refusal> {
-        let config = self.load(None).await?;
-        blocking(move || Ok(Listing::of(&config))).await
+    pub async fn list(self: &Arc<Self>) -> Result<Listing, Refusal> {
+        let this = Arc::clone(self);
+        blocking(move || Ok(Listing::of(&*this.load()?))).await
+    }
+
+    /// What is kept of earlier answers; none where the config switches that off.
+    ///
+    /// # Errors
+    ///
+    /// [`Refusal`] when the config cannot be read.
+    pub async fn cache_stats(self: &Arc<Self>) -> Result<Option<CacheStats>, Refusal> {
+        let this = Arc::clone(self);
+        let settings = blocking(move || Ok(this.load()?.settings.cache)).await?;
+        Ok(settings.is_on().then(|| self.flights.stats(settings)))
+    }
+
+    /// Forgets all earlier answers and says how many there were; none where the config
+    /// switches them off.
+    ///
+    /// # Errors
+    ///
+    /// [`Refusal`] when the config cannot be read.
+    pub async fn cache_clear(self: &Arc<Self>) -> Result<Option<usize>, Refusal> {
+        let this = Arc::clone(self);
+        let settings = blocking(move || Ok(this.load()?.settings.cache)).await?;
+        Ok(settings.is_on().then(|| self.flights.clear(settings)))
     }
 
     /// Cancels all dispatches; each still gets its reply.
@@ -118,26 +182,16 @@ impl Dispatcher {
         let _ = tokio::time::timeout(FAREWELL, self.runs.wait()).await;
     }
 
-    /// The config as it is now. Also looks once at the directory of the agent that is
-    /// to be run and at its policy's component, as will be done without a time limit
-    /// later: one that hangs must hold up this call only. What is wrong with them is
-    /// said there.
-    async fn load(&self, agent: Option<&str>) -> Result<Arc<Config>, Refusal> {
-        let loader = Arc::clone(&self.config);
-        let agent = agent.map(str::to_owned);
-        let config = blocking(move || {
-            let config = loader
-                .load()
-                .map_err(|error| Refusal::new(error.to_string()).with_hint(error.hint()))?;
-            if let Some(agent) = agent.and_then(|name| config.agent(&name).ok()) {
-                drop(agent.directory.metadata());
-                if let Some(Ok(policy)) = config.policy(config.prompt_policy(agent)) {
-                    drop(policy.component.metadata());
-                }
-            }
-            Ok(config)
-        })
-        .await?;
+    async fn prepare(self: &Arc<Self>, request: Request) -> Result<Result<Plan, Failure>, Refusal> {
+        let this = Arc::clone(self);
+        blocking(move || this.plan(&request)).await
+    }
+
+    /// The config as it is now. Blocks on the file system.
+    fn load(&self) -> Result<Arc<Config>, Refusal> {
+        let config = self.config.load();
+        let config =
+            config.map_err(|error| Refusal::new(error.to_string()).with_hint(error.hint()))?;
         // The loader gives the same config until the file changes.
         let mut logged = self.logged.lock().unwrap_or_else(PoisonError::into_inner);
         if !logged.as_ref().is_some_and(|logged| Arc::ptr_eq(logged, &config)) {
@@ -149,29 +203,48 @@ impl Dispatcher {
         Ok(config)
     }
 
-    async fn serve(&self, request: &Request, cancel: &CancellationToken) -> Result<Reply, Refusal> {
-        let Some(loaded) = cancel.run_until_cancelled(self.load(Some(&request.agent))).await else {
-            return Ok(Reply::not_run(&request.agent, cancelled()));
-        };
-        let config = loaded?;
-        let agent = match self.admit(&config, request)? {
-            Ok(agent) => agent,
-            Err(failure) => return Ok(Reply::not_run(&request.agent, failure)),
-        };
-        let prepared = cancel.run_until_cancelled(async {
-            let slot = self.slots.acquire(config.settings.max_concurrency as usize).await;
-            self.plan(&config, agent, request).await.map(|plan| (slot, plan))
+    /// One run from beginning to end.
+    async fn fly(&self, mut plan: Plan, landing: Landing) {
+        let reply = self.run(&mut plan, landing.flight()).await;
+        let may_be_kept = plan.question.is_some() && reply.is_clean();
+        landing.land(reply, may_be_kept);
+    }
+
+    async fn run(&self, plan: &mut Plan, flight: &Flight) -> Reply {
+        let agent = plan.seen.agent.name.clone();
+        let prepared = flight.cancel.run_until_cancelled(async {
+            let claim = self.claim(plan).await?;
+            let slot = self.slots.acquire(plan.config.settings.max_concurrency as usize).await;
+            let reader = self.word(plan).await?;
+            Ok((claim, slot, reader))
         });
-        let (_slot, plan) = match prepared.await {
+        let (_claim, _slot, reader) = match prepared.await {
             Some(Ok(prepared)) => prepared,
-            Some(Err(failure)) => return Ok(Reply::not_run(&agent.name, failure)),
-            None => return Ok(Reply::not_run(&agent.name, cancelled())),
+            Some(Err(failure)) => return Reply::not_run(&agent, failure),
+            None => return Reply::not_run(&agent, cancelled()),
+        };
+        let observe = &mut |event| {
+            if matches!(event, RunEvent::Started { .. }) {
+                flight.is_running();
+            }
         };
         let outcome =
-            crate::agent::run(&self.cli, &self.runner, &plan.run, cancel, &mut |_event| {}).await;
-        let mut reply = Reply::of(&agent.name, outcome, plan.run.max_budget_usd);
-        prompt::interpret(&plan.reader, &mut reply).await;
-        Ok(reply)
+            crate::agent::run(&self.cli, &self.runner, &plan.run, &flight.cancel, observe).await;
+        let mut reply = Reply::of(&agent, outcome, plan.run.max_budget_usd);
+        prompt::interpret(&reader, &mut reply).await;
+        reply
+    }
+
+    /// The right to carry on the conversation of this run.
+    async fn claim(&self, plan: &Plan) -> Result<Claim, Failure> {
+        let RunRequest { run, session, directory, .. } = &plan.run;
+        let claim = match session {
+            Session::New(id) => self.sessions.begin(id, run),
+            Session::Resume(id) => self.sessions.resume(id, run, &self.lineage).await?,
+        };
+        let home = Home { agent: plan.seen.agent.name.clone(), directory: directory.clone() };
+        self.sessions.remember(session.id(), home);
+        Ok(claim)
     }
 }
 

@@ -1,17 +1,38 @@
-//! From a request to what is to be run: validate, admit, put into words.
+//! From a request to what is to be run: validate, admit, plan, and put into words.
+
+use std::sync::Arc;
 
 use super::Dispatcher;
+use super::key::{Key, deciding_environment};
+use super::lineage::Lineage;
 use super::listing;
-use super::prompt::{self, Reader, Worded};
+use super::prompt::{self, Chosen, Reader, Worded};
 use super::reply::{Refusal, Reply};
-use super::request::Request;
+use super::request::{Conversation, Request};
+use super::sessions::{Home, Sessions};
 use crate::agent::{Cli, Failure, Job, Outcome, RunRequest, Session};
 use crate::config::{Agent, Config, LookupError};
+use crate::policy::prompt as policy;
 
-/// What is run for a request.
+/// What is to be done for a request, but for the words.
 pub(super) struct Plan {
+    /// What is run; its prompt is still to be written.
     pub(super) run: RunRequest,
-    pub(super) reader: Reader,
+    /// Who writes it.
+    pub(super) policy: Chosen,
+    /// What the policy gets to see.
+    pub(super) seen: policy::Request,
+    /// The config it was planned with.
+    pub(super) config: Arc<Config>,
+    /// Where its answer may be shared: which question it is.
+    pub(super) question: Option<Question>,
+}
+
+/// A question that others may have asked as well.
+pub(super) struct Question {
+    pub(super) key: Key,
+    /// The component that will put it into words, unless its file changes.
+    pub(super) policy_digest: String,
 }
 
 /// What a dispatch would run.
@@ -35,83 +56,142 @@ impl Dispatcher {
     ///
     /// As [`Dispatcher::dispatch`]; the inner error is the reply that the dispatch
     /// would get without anything having run.
-    pub async fn preview(&self, request: &Request) -> Result<Result<Preview, Reply>, Refusal> {
-        let config = self.load(Some(&request.agent)).await?;
-        let agent = match self.admit(&config, request)? {
-            Ok(agent) => agent,
-            Err(failure) => return Ok(Err(Reply::not_run(&request.agent, failure))),
-        };
-        let plan = match self.plan(&config, agent, request).await {
+    pub async fn preview(
+        self: &Arc<Self>,
+        request: Request,
+    ) -> Result<Result<Preview, Reply>, Refusal> {
+        let agent = request.agent.clone();
+        let mut plan = match self.prepare(request).await? {
             Ok(plan) => plan,
-            Err(failure) => return Ok(Err(Reply::not_run(&agent.name, failure))),
+            Err(failure) => return Ok(Err(Reply::not_run(&agent, failure))),
         };
-        let job = match self.cli.job(&plan.run) {
-            Ok(job) => job,
-            Err(refusal) => {
-                let outcome = Outcome::from(refusal);
-                return Ok(Err(Reply::of(&agent.name, outcome, None)));
-            }
+        let reader = match self.word(&mut plan).await {
+            Ok(reader) => reader,
+            Err(failure) => return Ok(Err(Reply::not_run(&agent, failure))),
         };
-        Ok(Ok(Preview {
-            policy: plan.reader.policy.title(),
-            fallback: plan.reader.fallback(),
-            prompt: plan.run.prompt,
-            job,
-        }))
+        Ok(match self.cli.job(&plan.run) {
+            Ok(job) => Ok(Preview {
+                policy: reader.policy.title(),
+                fallback: reader.fallback(),
+                prompt: plan.run.prompt,
+                job,
+            }),
+            Err(refusal) => Err(Reply::of(&agent, Outcome::from(refusal), None)),
+        })
     }
 
-    /// Finds the agent of a request and whether it may be run from here.
-    pub(super) fn admit<'c>(
-        &self,
-        config: &'c Config,
-        request: &Request,
-    ) -> Result<Result<&'c Agent, Failure>, Refusal> {
-        if request.task.trim().is_empty() {
-            return Err(Refusal::new("the task is blank: say what the agent should do"));
+    /// Plans a request: what would be run with the config as it is now. Blocks on the
+    /// file system, and looks there at all that is looked at later without a time limit:
+    /// one that hangs must hold up this call only.
+    pub(super) fn plan(&self, request: &Request) -> Result<Result<Plan, Failure>, Refusal> {
+        let config = self.load()?;
+        let agent = find(&config, request)?;
+        if let Err(failure) = self.lineage.admit(&agent.name, config.settings.max_dispatch_depth) {
+            return Ok(Err(failure));
         }
-        let agent = config.agent(&request.agent).map_err(|error| {
-            let refusal = Refusal::new(error.to_string());
-            match error {
-                LookupError::Unknown { .. } if config.agents.is_empty() => {
-                    refusal.with_hint(listing::how_to_begin(&config.file))
+        let policy = match Chosen::of(&config, agent) {
+            Ok(policy) => policy,
+            Err(failure) => return Ok(Err(failure)),
+        };
+        let run = run(&config, agent, request, &self.lineage, &self.sessions)?;
+        let seen = prompt::seen(&config, agent, request, &run, self.lineage.depth);
+        drop(run.directory.metadata());
+        let shareable = request.is_shareable() && agent.cache && config.settings.cache.is_on();
+        let mut plan = Plan { run, policy, seen, config: Arc::clone(&config), question: None };
+        let digest = self.policies.digest(plan.policy.source(), policy::KIND);
+        if let Some(policy_digest) = digest.filter(|_| shareable) {
+            let environment = self.environment.get_or_init(|| deciding_environment(&self.cli));
+            plan.question = Key::of(&plan, &policy_digest, environment)
+                .map(|key| Question { key, policy_digest });
+        }
+        Ok(Ok(plan))
+    }
+
+    /// Has the policy write the prompt of what is planned.
+    pub(super) async fn word(&self, plan: &mut Plan) -> Result<Reader, Failure> {
+        let worded = prompt::word(&self.policies, &plan.policy, plan.seen.clone()).await?;
+        let Worded { user, system, reader } = worded;
+        plan.run.prompt = user;
+        plan.run.system = system;
+        // What somebody else would be told was written by another component.
+        plan.question.take_if(|question| question.policy_digest != reader.policy.digest());
+        Ok(reader)
+    }
+}
+
+/// The agent of a request, if it can be dispatched to at all.
+fn find<'c>(config: &'c Config, request: &Request) -> Result<&'c Agent, Refusal> {
+    if request.task.trim().is_empty() {
+        return Err(Refusal::new("the task is blank: say what the agent should do"));
+    }
+    let agent = config.agent(&request.agent).map_err(|error| {
+        let refusal = Refusal::new(error.to_string());
+        match error {
+            LookupError::Unknown { .. } if config.agents.is_empty() => {
+                refusal.with_hint(listing::how_to_begin(&config.file))
+            }
+            LookupError::Unknown { .. } => refusal,
+            LookupError::Disabled { .. } => refusal
+                .with_hint("Correct the entry in the config file; it is read again on every call."),
+        }
+    })?;
+    match config.dispatching_blocked() {
+        None => Ok(agent),
+        Some(problem) => Err(Refusal::new(format!("nothing is dispatched: {problem}")).with_hint(
+            "This setting bounds what agents may spend or do, so its default is not used instead. Correct it in the config file.",
+        )),
+    }
+}
+
+/// What is run for a request, without a prompt.
+fn run(
+    config: &Config,
+    agent: &Agent,
+    request: &Request,
+    lineage: &Lineage,
+    sessions: &Sessions,
+) -> Result<RunRequest, Refusal> {
+    let (session, directory) = match &request.conversation {
+        Conversation::None | Conversation::New => {
+            (Session::New(uuid::Uuid::new_v4().to_string()), agent.directory.clone())
+        }
+        Conversation::Resume(id) => {
+            let directory = match sessions.home(id) {
+                Some(home) if home.agent != agent.name => {
+                    return Err(belongs_to_another(id, agent, &home));
                 }
-                LookupError::Unknown { .. } => refusal,
-                LookupError::Disabled { .. } => refusal.with_hint(
-                    "Correct the entry in the config file; it is read again on every call.",
-                ),
-            }
-        })?;
-        if let Some(problem) = config.dispatching_blocked() {
-            return Err(Refusal::new(format!("nothing is dispatched: {problem}")).with_hint(
-                "This setting bounds what agents may spend or do, so its default is not used instead. Correct it in the config file.",
-            ));
+                // Where the agent's directory has changed since, the CLI looks for the
+                // conversation in the one where it began.
+                Some(home) => home.directory,
+                None => agent.directory.clone(),
+            };
+            (Session::Resume(id.clone()), directory)
         }
-        Ok(self.lineage.admit(&request.agent, config.settings.max_dispatch_depth).map(|()| agent))
-    }
+    };
+    Ok(RunRequest {
+        run: uuid::Uuid::new_v4().simple().to_string(),
+        directory,
+        prompt: String::new(),
+        system: None,
+        session,
+        model: agent.model.clone(),
+        permission_mode: config.permission_mode(agent).map(str::to_owned),
+        allowed_tools: config.allowed_tools(agent).to_vec(),
+        disallowed_tools: config.disallowed_tools(agent).to_vec(),
+        strict_mcp: agent.strict_mcp,
+        setting_sources: agent.setting_sources.clone(),
+        background_tasks: agent.background_tasks,
+        max_budget_usd: config.budget(agent),
+        timeout: request.timeout().unwrap_or_else(|| config.timeout(agent)),
+        command: config.command(agent).to_vec(),
+        environment: lineage.environment(&agent.name),
+    })
+}
 
-    pub(super) async fn plan(
-        &self,
-        config: &Config,
-        agent: &Agent,
-        request: &Request,
-    ) -> Result<Plan, Failure> {
-        let Worded { user, system, reader } =
-            prompt::word(&self.policies, config, agent, request, self.lineage.depth).await?;
-        let run = RunRequest {
-            run: uuid::Uuid::new_v4().simple().to_string(),
-            directory: agent.directory.clone(),
-            prompt: user,
-            system,
-            session: Session::New(uuid::Uuid::new_v4().to_string()),
-            model: agent.model.clone(),
-            permission_mode: config.permission_mode(agent).map(str::to_owned),
-            allowed_tools: config.allowed_tools(agent).to_vec(),
-            disallowed_tools: config.disallowed_tools(agent).to_vec(),
-            max_budget_usd: config.budget(agent),
-            timeout: config.timeout(agent),
-            command: config.command(agent).to_vec(),
-            environment: self.lineage.environment(&agent.name),
-        };
-        Ok(Plan { run, reader })
-    }
+fn belongs_to_another(session: &str, agent: &Agent, home: &Home) -> Refusal {
+    Refusal::new(format!(
+        "the conversation {session} is one with the agent '{}', not with '{}'",
+        home.agent, agent.name
+    ))
+    .with_hint("Name that agent, or leave out session_id to begin a new conversation.")
 }

@@ -5,15 +5,34 @@ use std::sync::Arc;
 
 use super::reply::Reply;
 use super::request::Request;
-use crate::agent::{ErrorType, Failure};
+use crate::agent::{ErrorType, Failure, RunRequest, Session};
 use crate::config::{Agent, Config, LimitOverrides, OnError};
 use crate::policy::prompt::{self, Edit, Meaning, Prompt};
 use crate::policy::{self, ComponentSource, Host, Limits, PolicyError, Source};
 
-const KIND: &str = "prompt";
-
 /// The policy that stands in for one that fails, with an empty config.
 const STAND_IN: &str = "classic";
+
+/// The policy that was chosen for a request.
+pub(super) struct Chosen {
+    source: Source,
+    /// Where it fails before the run, the built-in one stands in.
+    stand_in: Option<Source>,
+}
+
+impl Chosen {
+    /// The policy that the config names for this agent.
+    pub(super) fn of(config: &Config, agent: &Agent) -> Result<Self, Failure> {
+        let name = config.prompt_policy(agent);
+        let source = source(config, name)?;
+        let stand_in = falls_back(config, name).then(|| built_in(config, STAND_IN));
+        Ok(Self { source, stand_in })
+    }
+
+    pub(super) fn source(&self) -> &Source {
+        &self.source
+    }
+}
 
 /// A request in the words of its policy.
 pub(super) struct Worded {
@@ -43,28 +62,22 @@ impl Reader {
     }
 }
 
-/// Has the agent's policy put the request into words. Whatever goes wrong here
-/// has cost nothing.
+/// Has the chosen policy put a request into words. Whatever goes wrong here has cost
+/// nothing.
 pub(super) async fn word(
     host: &Arc<Host>,
-    config: &Config,
-    agent: &Agent,
-    request: &Request,
-    depth: u32,
+    chosen: &Chosen,
+    seen: prompt::Request,
 ) -> Result<Worded, Failure> {
-    let name = config.prompt_policy(agent);
-    let chosen = source(config, name)?;
-    let seen = seen(config, agent, request, depth);
-    match render(host, &chosen, &seen).await {
-        Ok((rendered, policy)) => Ok(worded(rendered, policy, seen, None)),
-        Err(error) if falls_back(config, name) => {
-            tracing::info!(agent = agent.name, %error, "the built-in prompt policy stands in");
-            let stand_in = built_in(config, STAND_IN);
+    match (render(host, &chosen.source, &seen).await, &chosen.stand_in) {
+        (Ok((rendered, policy)), _) => Ok(worded(rendered, policy, seen, None)),
+        (Err(error), Some(stand_in)) => {
+            tracing::info!(agent = seen.agent.name, %error, "the built-in prompt policy stands in");
             let (rendered, policy) =
-                render(host, &stand_in, &seen).await.map_err(|error| failure(&error))?;
+                render(host, stand_in, &seen).await.map_err(|error| failure(&error))?;
             Ok(worded(rendered, policy, seen, Some(error)))
         }
-        Err(error) => Err(failure(&error)),
+        (Err(error), None) => Err(failure(&error)),
     }
 }
 
@@ -131,10 +144,10 @@ pub(super) fn problem(config: &Config, name: &str) -> Option<String> {
     match config.policy(name) {
         Some(Ok(_)) => None,
         Some(Err(problem)) => Some(format!("policy '{name}' cannot be used: {problem}")),
-        None if policy::built_in_names(KIND).any(|built_in| built_in == name) => None,
+        None if policy::built_in_names(prompt::KIND).any(|built_in| built_in == name) => None,
         None => {
             let own = config.policies.iter().map(|(name, _)| name);
-            let mut names: Vec<&str> = policy::built_in_names(KIND).collect();
+            let mut names: Vec<&str> = policy::built_in_names(prompt::KIND).collect();
             names.extend(own);
             Some(format!(
                 "there is no policy '{name}'; there are: {}. A component gets its name under `policies` in agents.yaml",
@@ -170,18 +183,25 @@ fn built_in(config: &Config, name: &str) -> Source {
 }
 
 fn failure(error: &PolicyError) -> Failure {
-    let built_in = policy::built_in_names(KIND).collect::<Vec<_>>().join(" or ");
+    let built_in = policy::built_in_names(prompt::KIND).collect::<Vec<_>>().join(" or ");
     Failure::new(ErrorType::Policy, error.to_string()).hint(format!(
         "Nothing was run or spent. Repair the policy or its entry under `policies` in agents.yaml, or choose another one ({built_in} are built in) with `policies: {{prompt: NAME}}` of the agent or in settings."
     ))
 }
 
-fn seen(config: &Config, agent: &Agent, request: &Request, depth: u32) -> prompt::Request {
+/// The request as its policy sees it.
+pub(super) fn seen(
+    config: &Config,
+    agent: &Agent,
+    request: &Request,
+    run: &RunRequest,
+    depth: u32,
+) -> prompt::Request {
     let optional = |text: &str| (!text.is_empty()).then(|| text.to_owned());
     prompt::Request {
         agent: prompt::Agent {
             name: agent.name.clone(),
-            directory: agent.directory.display().to_string(),
+            directory: run.directory.display().to_string(),
             description: optional(&agent.description),
             capabilities: Vec::new(),
             instructions: None,
@@ -193,10 +213,10 @@ fn seen(config: &Config, agent: &Agent, request: &Request, depth: u32) -> prompt
         goal: optional(&request.goal),
         shared_context: None,
         answer_format: "text".to_owned(),
-        timeout_seconds: u32::try_from(config.timeout(agent).as_secs()).unwrap_or(u32::MAX),
+        timeout_seconds: u32::try_from(run.timeout.as_secs()).unwrap_or(u32::MAX),
         spend_cap_usd: config.budget(agent),
         depth,
-        resumed: false,
+        resumed: matches!(run.session, Session::Resume(_)),
         facts: Vec::new(),
     }
 }

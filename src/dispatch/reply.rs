@@ -1,5 +1,7 @@
 //! What a caller gets back.
 
+use std::time::Duration;
+
 use serde::Serialize;
 use serde_json::Value;
 
@@ -57,7 +59,24 @@ pub struct Reply {
     /// Why the built-in policy stood in for the chosen one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub policy_fallback: Option<String>,
+    /// True when the same question was answered before and this is that answer: nothing
+    /// was run or spent.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub cached: bool,
+    /// How old such an answer is, in seconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub age_seconds: Option<u64>,
+    /// True when the same question was being asked already, and this is the reply to
+    /// that: it was run and paid for once.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub shared: bool,
+    /// The run was ended from here.
+    #[serde(skip)]
+    ended_by_us: bool,
 }
+
+/// Outcomes after which a second attempt may do better.
+const UNFINISHED: [&str; 2] = ["partial", "blocked"];
 
 impl Reply {
     /// The reply about an agent that was run.
@@ -85,12 +104,44 @@ impl Reply {
             outcome: None,
             policy_error: None,
             policy_fallback: None,
+            cached: false,
+            age_seconds: None,
+            shared: false,
+            ended_by_us: outcome.ended_by_us.is_some(),
         }
     }
 
     /// A reply about an agent that never ran.
     pub(super) fn not_run(agent: &str, failure: Failure) -> Self {
         Self::of(agent, Outcome::failed(failure), None)
+    }
+
+    /// May this be the answer to the same question asked again?
+    pub(super) fn is_clean(&self) -> bool {
+        let unfinished =
+            self.outcome.as_deref().is_some_and(|outcome| UNFINISHED.contains(&outcome));
+        self.success
+            && !unfinished
+            && !self.ended_by_us
+            && !self.budget_exceeded
+            && self.denied_tools.is_empty()
+            && self.policy_error.is_none()
+            && self.policy_fallback.is_none()
+    }
+
+    /// The same as an answer that was kept for so long.
+    #[must_use]
+    pub(super) fn kept_for(self, age: Duration) -> Self {
+        Self { cached: true, age_seconds: Some(age.as_secs()), ..self }
+    }
+
+    /// About how much memory it takes, in bytes.
+    pub(super) fn bytes(&self) -> usize {
+        let texts = [&self.hint, &self.outcome, &self.session_id];
+        let texts = texts.into_iter().flatten().map(String::len).sum::<usize>();
+        // JSON that was read takes several times its text.
+        let parsed = self.parsed_result.as_ref().map_or(0, |parsed| 8 * parsed.to_string().len());
+        size_of::<Self>() + self.agent.len() + self.result.len() + texts + parsed
     }
 
     /// Adds a sentence to the hint.

@@ -1,5 +1,10 @@
 //! What a caller asks for.
 
+use std::time::Duration;
+
+/// The least and the most that a caller may ask for, in seconds.
+const TIMEOUT_SECONDS: (u64, u64) = (10, 7200);
+
 /// One request to one agent, as the caller gave it. Empty texts are absent ones.
 #[derive(Debug, Clone, Default)]
 pub struct Request {
@@ -13,4 +18,50 @@ pub struct Request {
     pub caller: String,
     /// What the caller is trying to reach.
     pub goal: String,
+    /// How long it may take, in seconds; 0 leaves it to the config.
+    pub timeout_seconds: u64,
+    /// The conversation that it is part of.
+    pub conversation: Conversation,
+    /// Has the agent answer even where an answer to the same question is at hand.
+    pub fresh: bool,
+}
+
+/// Which conversation a request is part of.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum Conversation {
+    /// None: a question by itself, whose answer can serve whoever asks the same.
+    #[default]
+    None,
+    /// A new one.
+    New,
+    /// The one with this id goes on.
+    Resume(String),
+}
+
+impl Request {
+    /// How long the run may take, if the caller has a say in it.
+    pub(super) fn timeout(&self) -> Option<Duration> {
+        let (least, most) = TIMEOUT_SECONDS;
+        let seconds = (self.timeout_seconds > 0).then(|| self.timeout_seconds.clamp(least, most));
+        seconds.map(Duration::from_secs)
+    }
+
+    /// May its answer be one that was given, or is being given, to somebody else?
+    pub(super) fn is_shareable(&self) -> bool {
+        self.conversation == Conversation::None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_callers_timeout_is_kept_within_reason() {
+        let timeout = |timeout_seconds| Request { timeout_seconds, ..Request::default() }.timeout();
+        assert_eq!(timeout(0), None);
+        assert_eq!(timeout(1), Some(Duration::from_secs(10)));
+        assert_eq!(timeout(90), Some(Duration::from_secs(90)));
+        assert_eq!(timeout(u64::MAX), Some(Duration::from_hours(2)));
+    }
 }

@@ -8,4 +8,9 @@ pub(super) const PACKAGE: &str = "agent-dispatch:policy/";
 /// The version of it that this host offers.
 pub(super) const VERSION: &str = "0.1.0";
 
-wasmtime::component::bindgen!({ path: "wit", world: "prompt-policy" });
+// Serialize: what a policy is given is part of what tells two requests apart.
+wasmtime::component::bindgen!({
+    path: "wit",
+    world: "prompt-policy",
+    additional_derives: [serde::Serialize],
+});

@@ -76,6 +76,19 @@ impl Host {
         })
     }
 
+    /// The digest of the component that the next call of `kind` would use, in
+    /// hexadecimal; none where it cannot be read. Blocks: one look at its file, or a
+    /// reading of it where that was not loaded yet.
+    pub fn digest(&self, source: &Source, kind: &'static str) -> Option<String> {
+        let latest = lock(&self.place(source, kind).latest).clone();
+        match latest {
+            Some(loaded) if source.component.is_unchanged(&loaded.stamp) => {
+                Some(loaded.identity.digest.clone())
+            }
+            _ => Some(source.component.read(kind).ok()?.digest),
+        }
+    }
+
     fn place(&self, source: &Source, kind: &'static str) -> Arc<Place> {
         let mut places = lock(&self.places);
         let key = (source.component.clone(), kind);

@@ -2,7 +2,7 @@
 
 /// The limits of one call. Every field has a default that suits a policy which
 /// only works on text; the config can change them in settings and per policy.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
 pub struct Limits {
     /// Milliseconds of wall time, calls into the host included, compiling not.
     pub timeout_ms: u64,

@@ -23,7 +23,8 @@ pub use super::bindings::agent_dispatch::policy::types::{
 use super::bindings::exports::agent_dispatch::policy::prompt::Interpretation;
 pub use super::bindings::exports::agent_dispatch::policy::prompt::{Edit, Rendered};
 
-const KIND: &str = "prompt";
+/// The kind's name.
+pub const KIND: &str = "prompt";
 
 /// Largest addition to a system prompt, in bytes: it travels as one argument of
 /// a command line, which the kernel limits to 128 KiB.
@@ -81,6 +82,11 @@ impl Prompt {
     /// The policy's name and, in brackets, which component it is.
     pub fn title(&self) -> String {
         format!("{}{}", self.name, self.loaded.identity)
+    }
+
+    /// The digest of the component, in hexadecimal.
+    pub fn digest(&self) -> &str {
+        &self.loaded.identity.digest
     }
 
     async fn check(&self) -> Result<(), PolicyError> {

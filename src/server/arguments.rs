@@ -26,6 +26,34 @@ impl Arguments {
             Some(other) => Err(format!("'{name}' has to be a text, not {}", kind(other))),
         }
     }
+
+    /// A whole number that counts from 0, also where it is written as text, as the
+    /// Python tool takes it; 0 where it is absent or below.
+    pub(super) fn count(&self, name: &str) -> Result<u64, String> {
+        let number = match self.0.get(name) {
+            None => return Ok(0),
+            Some(Value::Number(number)) => number.as_f64(),
+            Some(Value::String(text)) => text.trim().parse().ok(),
+            Some(_) => None,
+        };
+        match number.filter(|number| number.fract() == 0.0) {
+            // The conversion goes to the nearest number there is.
+            #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+            Some(number) => Ok(number as u64),
+            None => Err(format!("'{name}' has to be a whole number")),
+        }
+    }
+
+    /// True or false, also where it is written as text; false where it is absent.
+    pub(super) fn flag(&self, name: &str) -> Result<bool, String> {
+        let flag = match self.0.get(name) {
+            None => return Ok(false),
+            Some(Value::Bool(flag)) => Some(*flag),
+            Some(Value::String(text)) => text.trim().to_ascii_lowercase().parse().ok(),
+            Some(_) => None,
+        };
+        flag.ok_or_else(|| format!("'{name}' has to be true or false"))
+    }
 }
 
 fn kind(value: &Value) -> &'static str {

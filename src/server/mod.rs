@@ -1,6 +1,7 @@
 //! The MCP server: every tool is one call into `dispatch/`.
 //!
 //! - `tools`: what clients see; `arguments` and `answer`: in and out
+//! - `progress`: what a waiting client hears
 //! - `stdio`: the transport
 //!
 //! Handlers hold no run: rmcp drops the answer of a cancelled request, so a run
@@ -8,6 +9,7 @@
 
 mod answer;
 mod arguments;
+mod progress;
 mod stdio;
 mod tools;
 
@@ -19,9 +21,12 @@ use rmcp::model::{
 };
 use rmcp::service::RequestContext;
 use rmcp::{ErrorData, RoleServer, ServerHandler, ServiceExt};
+use serde::Serialize;
+use serde_json::json;
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use crate::dispatch::{Dispatcher, Request};
+use crate::dispatch::{Conversation, Dispatcher, Phase, Refusal, Request};
 use arguments::Arguments;
 
 /// Why the server ended other than by its client's wish.
@@ -39,7 +44,8 @@ pub async fn serve(dispatcher: Arc<Dispatcher>) -> Result<(), ServeError> {
 
     let closed = CancellationToken::new();
     let server = Server { dispatcher: Arc::clone(&dispatcher) };
-    let session = match server.serve(stdio::transport(closed.clone())).await {
+    // Boxed: rmcp keeps all of its handshake in one future.
+    let session = match Box::pin(server.serve(stdio::transport(closed.clone()))).await {
         Ok(session) => session,
         Err(ConnectionClosed(_)) => return Ok(()),
         Err(error) => return Err(ServeError(error.to_string())),
@@ -87,7 +93,17 @@ impl ServerHandler for Server {
         let answer = async {
             match &*request.name {
                 "list_agents" => Ok(self.list_agents().await),
-                "dispatch" => self.dispatch(&arguments).await,
+                "dispatch" => {
+                    let request = Request { fresh: arguments.flag("fresh")?, ..task(&arguments)? };
+                    Ok(self.dispatch(request, &context).await)
+                }
+                "dispatch_session" => {
+                    let conversation = conversation(&arguments)?;
+                    let request = Request { conversation, ..task(&arguments)? };
+                    Ok(self.dispatch(request, &context).await)
+                }
+                "cache_stats" => Ok(self.cache_stats().await),
+                "cache_clear" => Ok(self.cache_clear().await),
                 name => Err(format!("there is no tool '{name}'; tools/list names them")),
             }
         };
@@ -112,17 +128,58 @@ impl Server {
         }
     }
 
-    async fn dispatch(&self, arguments: &Arguments) -> Result<CallToolResult, String> {
-        let request = Request {
-            agent: arguments.required("agent")?,
-            task: arguments.required("task")?,
-            context: arguments.text("context")?,
-            caller: arguments.text("caller")?,
-            goal: arguments.text("goal")?,
-        };
-        Ok(match self.dispatcher.dispatch(request).await {
+    async fn dispatch(
+        &self,
+        request: Request,
+        context: &RequestContext<RoleServer>,
+    ) -> CallToolResult {
+        let agent = request.agent.clone();
+        let phase = watch::Sender::new(Phase::Waiting);
+        let work = self.dispatcher.dispatch(request, &phase);
+        match progress::report(work, &agent, phase.subscribe(), context).await {
             Ok(reply) => answer::answer(&reply),
             Err(refusal) => answer::refusal(&refusal),
-        })
+        }
     }
+
+    async fn cache_stats(&self) -> CallToolResult {
+        cache_answer(self.dispatcher.cache_stats().await)
+    }
+
+    async fn cache_clear(&self) -> CallToolResult {
+        let cleared = self.dispatcher.cache_clear().await;
+        cache_answer(cleared.map(|cleared| cleared.map(|cleared| json!({"cleared": cleared}))))
+    }
+}
+
+fn cache_answer(answer: Result<Option<impl Serialize>, Refusal>) -> CallToolResult {
+    match answer {
+        Ok(Some(answer)) => answer::answer(&answer),
+        Ok(None) => answer::answer(&json!({
+            "enabled": false,
+            "message": "Nothing is kept: settings.cache in agents.yaml switches the cache off.",
+        })),
+        Err(refusal) => answer::refusal(&refusal),
+    }
+}
+
+/// What all dispatches have in common.
+fn task(arguments: &Arguments) -> Result<Request, String> {
+    Ok(Request {
+        agent: arguments.required("agent")?,
+        task: arguments.required("task")?,
+        context: arguments.text("context")?,
+        caller: arguments.text("caller")?,
+        goal: arguments.text("goal")?,
+        timeout_seconds: arguments.count("timeout_seconds")?,
+        ..Request::default()
+    })
+}
+
+fn conversation(arguments: &Arguments) -> Result<Conversation, String> {
+    let id = arguments.text("session_id")?;
+    Ok(match id.trim() {
+        "" => Conversation::New,
+        id => Conversation::Resume(id.to_owned()),
+    })
 }

@@ -3,8 +3,9 @@
 //!
 //! It has no dependencies, so that the tests can build it with the compiler alone.
 
+use std::fs::{File, OpenOptions};
 use std::io::{Read, Write};
-use std::process::exit;
+use std::process::{Command, Stdio, exit};
 use std::time::Duration;
 
 fn main() {
@@ -28,6 +29,32 @@ fn main() {
             "touch" => std::fs::write(rest, "").expect("touch"),
             "wait" => {
                 while !std::path::Path::new(rest).exists() {
+                    std::thread::sleep(Duration::from_millis(2));
+                }
+            }
+            // Runs a program to its end.
+            "run" => {
+                let mut words = rest.split(' ');
+                let mut command = Command::new(words.next().expect("run PROGRAM ARGUMENT…"));
+                command.args(words).stdin(Stdio::null()).stdout(Stdio::null());
+                command.status().expect("the program runs");
+            }
+            // Adds a line to a file: how often did it come here?
+            "count" => {
+                let mut file = OpenOptions::new().append(true).create(true).open(rest).expect("count");
+                file.write_all(b"1\n").expect("count");
+            }
+            // Takes what nobody else may have at the same time, and gives it back.
+            "take" => drop(File::create_new(rest).expect("nobody else has it")),
+            "give-back" => std::fs::remove_file(rest).expect("it was taken"),
+            // Waits until so many of its kind have come to this folder.
+            "meet" => {
+                let (count, folder) = rest.split_once(' ').expect("meet COUNT FOLDER");
+                let count = count.parse().expect("a number");
+                std::fs::create_dir_all(folder).expect("a folder");
+                let seat = std::path::Path::new(folder).join(std::process::id().to_string());
+                std::fs::write(seat, "").expect("a seat");
+                while std::fs::read_dir(folder).expect("the folder").count() < count {
                     std::thread::sleep(Duration::from_millis(2));
                 }
             }

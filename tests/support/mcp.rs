@@ -153,6 +153,24 @@ impl Client {
         serde_json::from_str(content[0]["text"].as_str().expect("text")).expect("JSON")
     }
 
+    /// Calls a tool under this id and with a progress token, and waits for nothing.
+    pub fn send_call(&mut self, id: u64, tool: &str, arguments: Value) {
+        let params = json!({"name": tool, "arguments": arguments, "_meta": {"progressToken": id}});
+        self.send(
+            &json!({"jsonrpc": "2.0", "id": id, "method": "tools/call", "params": params})
+                .to_string(),
+        );
+    }
+
+    /// Takes a call back.
+    pub fn cancel(&mut self, id: u64) {
+        let params = json!({"requestId": id});
+        self.send(
+            &json!({"jsonrpc": "2.0", "method": "notifications/cancelled", "params": params})
+                .to_string(),
+        );
+    }
+
     /// The server's process id.
     #[allow(dead_code, reason = "only the benches look at the process")]
     pub fn pid(&self) -> u32 {

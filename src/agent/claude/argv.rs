@@ -31,6 +31,24 @@ const PARENT_SESSION: [&str; 12] = [
     "AI_AGENT",
 ];
 
+/// Keeps the CLI from moving commands into the background.
+const BACKGROUND_TASKS_OFF: &str = "CLAUDE_CODE_DISABLE_BACKGROUND_TASKS";
+
+/// Beginnings of the names of variables that choose an account, a service or a model.
+const DECIDING: [&str; 8] =
+    ["ANTHROPIC_", "AWS_", "AZURE_", "CLAUDE_", "CLOUDSDK_", "CLOUD_ML_", "GOOGLE_", "VERTEX_"];
+
+/// Does this variable decide who answers?
+pub(super) fn decides(variable: &str) -> bool {
+    if PARENT_SESSION.contains(&variable) {
+        return false;
+    }
+    let is_proxy = ["HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"]
+        .iter()
+        .any(|proxy| variable.eq_ignore_ascii_case(proxy));
+    variable == "HOME" || is_proxy || DECIDING.iter().any(|start| variable.starts_with(start))
+}
+
 /// The process that carries out this request.
 pub(super) fn job(request: &RunRequest) -> Result<Job, Refusal> {
     let [program, leading @ ..] = request.command.as_slice() else {
@@ -59,7 +77,18 @@ pub(super) fn job(request: &RunRequest) -> Result<Job, Refusal> {
     }
     args.extend(tools("--allowedTools", "allowed tool", &request.allowed_tools)?);
     args.extend(tools("--disallowedTools", "disallowed tool", &request.disallowed_tools)?);
-    let mut set = vec![("CLAUDE_CODE_DISABLE_BACKGROUND_TASKS".to_owned(), "1".to_owned())];
+    if request.strict_mcp {
+        args.push("--strict-mcp-config".to_owned());
+    }
+    if let Some(sources) = &request.setting_sources {
+        // With nothing after `=` it reads none.
+        args.push(flag("--setting-sources", "setting sources", &sources.join(","))?);
+    }
+    let mut set = Vec::new();
+    if !request.background_tasks {
+        // A command that never ends would hold the CLI for ten minutes after its answer.
+        set.push((BACKGROUND_TASKS_OFF.to_owned(), "1".to_owned()));
+    }
     set.extend(request.environment.iter().cloned());
     Ok(Job {
         version: FORMAT,
@@ -141,6 +170,9 @@ mod tests {
             permission_mode: None,
             allowed_tools: Vec::new(),
             disallowed_tools: Vec::new(),
+            strict_mcp: false,
+            setting_sources: None,
+            background_tasks: false,
             max_budget_usd: None,
             timeout: Duration::from_mins(5),
             command: vec!["claude".into()],
@@ -173,6 +205,8 @@ mod tests {
             permission_mode: Some("default".into()),
             allowed_tools: vec!["Bash(git log:*)".into(), "Read".into()],
             disallowed_tools: vec!["WebFetch".into()],
+            strict_mcp: true,
+            setting_sources: Some(vec!["user".into(), "local".into()]),
             max_budget_usd: Some(2.0),
             command: vec!["/opt/agent".into(), "--profile".into(), "x".into()],
             ..request()
@@ -195,6 +229,8 @@ mod tests {
                 "--permission-mode=default",
                 "--allowedTools=Bash(git log:*),Read",
                 "--disallowedTools=WebFetch",
+                "--strict-mcp-config",
+                "--setting-sources=user,local",
             ]
         );
     }
@@ -266,12 +302,17 @@ mod tests {
             "HTTPS_PROXY",
         ] {
             assert!(!environment.remove.iter().any(|removed| removed == name), "{name}");
+            assert!(decides(name), "{name}");
         }
+        assert!(!decides("CLAUDE_CODE_SESSION_ID") && !decides("PATH"));
         assert_eq!(environment.remove.len(), 12);
         let set = |name: &str, value: &str| {
             environment.set.contains(&(name.to_owned(), value.to_owned()))
         };
         assert!(set("CLAUDE_CODE_DISABLE_BACKGROUND_TASKS", "1"));
         assert!(set("AGENT_DISPATCH_DEPTH", "1"));
+
+        let asked_for = job(&RunRequest { background_tasks: true, ..request() }).unwrap();
+        assert_eq!(asked_for.environment.set, []);
     }
 }

@@ -19,6 +19,10 @@ impl Cli for Claude {
         argv::job(request)
     }
 
+    fn decides(&self, variable: &str) -> bool {
+        argv::decides(variable)
+    }
+
     fn reader(&self, request: &RunRequest) -> Box<dyn Reader> {
         Box::new(stream::Stream::new(request.session.id()))
     }

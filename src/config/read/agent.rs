@@ -2,8 +2,9 @@
 
 use super::Anchor;
 use crate::config::fields::Fields;
-use crate::config::lax;
+use crate::config::lax::{self, Invalid};
 use crate::config::model::{Agent, AgentPolicies};
+use crate::config::node::Node;
 use crate::config::problem::{Fault, Report};
 
 /// The keys of an agent.
@@ -17,11 +18,19 @@ const KEYS: &[&str] = &[
     "allowed_tools",
     "disallowed_tools",
     "command",
+    "strict_mcp",
+    "setting_sources",
+    "background_tasks",
+    "keep_background",
+    "cache",
     "policies",
 ];
 
 /// Keys that the Python tool 0.16 reads and this version does not.
 const LATER: &[&str] = &["capabilities", "risky_capabilities", "instructions"];
+
+/// The settings files of the agent CLI.
+const SETTING_SOURCES: [&str; 3] = ["user", "project", "local"];
 
 /// Reads one agent.
 pub(super) fn read(
@@ -36,6 +45,7 @@ pub(super) fn read(
     let budget = fields.optional("max_budget_usd", lax::dollars)?;
     let model = fields.optional("model", lax::text)?;
     let permission_mode = fields.optional("permission_mode", lax::text)?;
+    let truth = |key| fields.optional(key, lax::truth);
     Ok(Agent {
         name: name.to_owned(),
         directory: fields.required("directory", |node| anchor.path(node))?,
@@ -48,8 +58,25 @@ pub(super) fn read(
         allowed_tools: fields.optional("allowed_tools", lax::words)?,
         disallowed_tools: fields.optional("disallowed_tools", lax::words)?,
         command: fields.optional("command", |node| anchor.command(node))?,
+        strict_mcp: truth("strict_mcp")?.unwrap_or(false),
+        setting_sources: fields.optional("setting_sources", setting_sources)?,
+        background_tasks: truth("background_tasks")?.unwrap_or(false),
+        keep_background: truth("keep_background")?.unwrap_or(false),
+        cache: truth("cache")?.unwrap_or(true),
         policies: policies(fields, report)?,
     })
+}
+
+/// What the agent CLI knows by these names; others it refuses.
+fn setting_sources(node: &Node<'_>) -> Result<Vec<String>, Invalid> {
+    let sources = lax::words(node)?;
+    match sources.iter().find(|source| !SETTING_SOURCES.contains(&source.as_str())) {
+        Some(unknown) => {
+            let known = SETTING_SOURCES.join(", ");
+            Err(Invalid::new(node, format!("holds '{unknown}'; there are only {known}")))
+        }
+        None => Ok(sources),
+    }
 }
 
 fn policies(fields: &Fields<'_>, report: &mut Report<'_>) -> Result<AgentPolicies, Fault> {

@@ -7,7 +7,7 @@ use std::fmt::Debug;
 use super::{Anchor, policy};
 use crate::config::fields::Fields;
 use crate::config::lax::{self, Invalid};
-use crate::config::model::{LimitOverrides, PolicyNames, Settings};
+use crate::config::model::{CacheSettings, LimitOverrides, PolicyNames, Settings};
 use crate::config::node::Node;
 use crate::config::problem::{Fault, ProblemKind, Report};
 
@@ -21,12 +21,13 @@ const KEYS: &[&str] = &[
     "max_dispatch_depth",
     "max_concurrency",
     "command",
+    "cache",
     "policies",
     "policy_limits",
 ];
 
 /// Keys that the Python tool 0.16 reads and this version does not.
-const LATER: &[&str] = &["cache", "job_retention_days", "dispatch_protocol", "usage_log"];
+const LATER: &[&str] = &["job_retention_days", "dispatch_protocol", "usage_log"];
 
 /// Kinds of policies that nothing asks yet.
 const LATER_POLICIES: &[&str] = &["describe", "aggregate", "dialogue"];
@@ -71,8 +72,23 @@ pub(super) fn read(node: &Node<'_>, anchor: &Anchor, report: &mut Report<'_>) ->
             .bound("max_concurrency", lax::whole(1..=u32::MAX))
             .unwrap_or(default.max_concurrency),
         command: lenient.bound("command", |node| anchor.command(node)).unwrap_or(default.command),
+        cache: cache(&fields, report),
         policies: policies(&fields, report),
         policy_limits: policy_limits(&fields, report),
+    }
+}
+
+fn cache(settings: &Fields<'_>, report: &mut Report<'_>) -> CacheSettings {
+    let default = CacheSettings::default();
+    let known = ["enabled", "ttl", "max_size"];
+    let Some(fields) = section(settings, "cache", &known, &["shared"], report) else {
+        return default;
+    };
+    let mut lenient = Lenient { fields: &fields, report };
+    CacheSettings {
+        enabled: lenient.or("enabled", lax::truth, default.enabled),
+        ttl: lenient.or("ttl", lax::whole(0..=u32::MAX), default.ttl),
+        max_size: lenient.or("max_size", lax::whole(1..=u32::MAX), default.max_size),
     }
 }
 

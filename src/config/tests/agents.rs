@@ -29,6 +29,11 @@ fn every_key_is_read() {
     allowed_tools: [Read, 'Bash(git *)']
     disallowed_tools: []
     command: [/opt/claude, --verbose, '']
+    strict_mcp: true
+    setting_sources: [user, local]
+    background_tasks: on
+    keep_background: Yes
+    cache: no
     policies: {prompt: house, describe: plain}
 ",
     );
@@ -43,6 +48,8 @@ fn every_key_is_read() {
     assert_eq!(config.allowed_tools(agent), ["Read", "Bash(git *)"]);
     assert!(config.disallowed_tools(agent).is_empty());
     assert_eq!(config.command(agent), ["/opt/claude", "--verbose", ""]);
+    assert!(agent.strict_mcp && agent.background_tasks && agent.keep_background && !agent.cache);
+    assert_eq!(agent.setting_sources.as_deref(), Some(&["user".into(), "local".into()][..]));
     assert_eq!(config.prompt_policy(agent), "house");
     assert_eq!(config.describe_policy(agent), "plain");
 }
@@ -73,7 +80,9 @@ fn what_is_absent_or_null_is_inherited() {
         assert_eq!(config.command(agent), ["/opt/claude"]);
         assert_eq!(config.prompt_policy(agent), "house");
         assert_eq!(config.describe_policy(agent), "plain");
-        assert_eq!(agent.model, None);
+        assert_eq!((agent.model.as_ref(), agent.setting_sources.as_ref()), (None, None));
+        assert!(!(agent.strict_mcp || agent.background_tasks || agent.keep_background));
+        assert!(agent.cache);
     }
 }
 
@@ -108,6 +117,15 @@ fn numbers_are_read_as_the_python_tool_does() {
 #[test]
 fn wrong_values_disable_the_agent_and_say_where() {
     let cases = [
+        (
+            "cache: maybe",
+            "4:12 agents.infra.cache: must be true or false, but is the text \"maybe\"",
+        ),
+        ("strict_mcp: 2", "4:17 agents.infra.strict_mcp: must be true or false, but is 2"),
+        (
+            "setting_sources: [user, home]",
+            "4:22 agents.infra.setting_sources: holds 'home'; there are only user, project, local",
+        ),
         ("timeout: -1", "4:14 agents.infra.timeout: must be a whole number, at least 0, but is -1"),
         (
             "timeout: 1.5",

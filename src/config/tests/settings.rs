@@ -1,5 +1,5 @@
 use super::{config, is_wrong, problem, problems};
-use crate::config::{LimitOverrides, PolicyNames, ProblemKind, Settings};
+use crate::config::{CacheSettings, LimitOverrides, PolicyNames, ProblemKind, Settings};
 
 #[test]
 fn without_settings_the_defaults_apply() {
@@ -31,6 +31,7 @@ fn every_key_is_read() {
   max_dispatch_depth: 1
   max_concurrency: 9.0
   command: [npx, claude]
+  cache: {enabled: no, ttl: 0, max_size: '7'}
   policies: {prompt: a, describe: b, aggregate: c, dialogue: d}
   policy_limits: {timeout_ms: 5, memory_mib: 6, input_mib: 7, output_mib: 8, log_kib: 9}
 ",
@@ -45,6 +46,7 @@ fn every_key_is_read() {
         max_dispatch_depth: 1,
         max_concurrency: 9,
         command: vec!["npx".to_owned(), "claude".to_owned()],
+        cache: CacheSettings { enabled: false, ttl: 0, max_size: 7 },
         policies: PolicyNames {
             prompt: "a".to_owned(),
             describe: "b".to_owned(),
@@ -72,6 +74,14 @@ fn a_wrong_value_has_its_default_and_leaves_the_rest() {
         (
             "default_allowed_tools: Read",
             "2:26 settings.default_allowed_tools: must be a list, such as [a, b], but is the text \"Read\"; the default [] applies",
+        ),
+        (
+            "cache: {max_size: 0}",
+            "2:21 settings.cache.max_size: must be a whole number, at least 1, but is 0; the default 1000 applies",
+        ),
+        (
+            "cache: false",
+            "2:10 settings.cache: must be a mapping of keys to values, but is false; the defaults apply",
         ),
         (
             "policies: []",
@@ -164,7 +174,6 @@ settings:
     );
     let keys: Vec<_> = said.iter().map(|(kind, said)| (*kind, said.split(": ").next())).collect();
     let expected = [
-        "11:3 settings.cache",
         "15:3 settings.job_retention_days",
         "16:3 settings.dispatch_protocol",
         "17:3 settings.usage_log",

@@ -1,0 +1,73 @@
+//! When two requests ask the same: when they have the same key.
+
+use serde::Serialize;
+use sha2::{Digest, Sha256};
+
+use super::plan::Plan;
+use crate::agent::{Cli, RunRequest};
+use crate::policy::{Limits, prompt};
+
+/// The version of [`Question`]: keys of different versions never meet.
+const FORMAT: u32 = 1;
+
+/// What tells a question from all others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) struct Key([u8; 32]);
+
+impl From<[u8; 32]> for Key {
+    fn from(digest: [u8; 32]) -> Self {
+        Self(digest)
+    }
+}
+
+/// All that decides about an answer: what the policy is given and which policy it
+/// is, what is run, and who answers. The ids of the run are not in it.
+#[derive(Serialize)]
+struct Question<'a> {
+    format: u32,
+    run: &'a RunRequest,
+    program: Option<String>,
+    environment: &'a [(String, String)],
+    request: &'a prompt::Request,
+    policy: &'a str,
+    policy_config: &'a str,
+    policy_limits: Limits,
+}
+
+impl Key {
+    /// The key of what is planned. `policy` is the digest of its component. Looks for
+    /// the program on the file system.
+    pub(super) fn of(plan: &Plan, policy: &str, environment: &[(String, String)]) -> Option<Self> {
+        let source = plan.policy.source();
+        let question = Question {
+            format: FORMAT,
+            run: &plan.run,
+            program: plan
+                .run
+                .command
+                .first()
+                .and_then(|program| which::which(program).ok())
+                .map(|path| path.display().to_string()),
+            environment,
+            request: &plan.seen,
+            policy,
+            policy_config: &source.config,
+            policy_limits: source.limits,
+        };
+        let mut digest = Sha256::new();
+        // Writing into a digest cannot fail; what cannot be written has no key.
+        serde_json::to_writer(&mut digest, &question).ok()?;
+        Some(Self(digest.finalize().into()))
+    }
+}
+
+/// The variables of this process's environment that decide who answers.
+pub(super) fn deciding_environment(cli: &dyn Cli) -> Vec<(String, String)> {
+    let text = |value: std::ffi::OsString| value.to_string_lossy().into_owned();
+    let mut variables: Vec<_> = std::env::vars_os()
+        .map(|(name, value)| (text(name), text(value)))
+        .filter(|(name, _)| cli.decides(name))
+        .collect();
+    variables.sort_unstable();
+    variables
+}
