@@ -12,14 +12,16 @@ mod support;
 
 use std::fs;
 use std::io::{Read, Write};
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use agent_dispatch::policy::prompt::{Agent, Request};
 use agent_dispatch::policy::{ComponentSource, Host, Limits, Source};
 use rmcp::model::{
-    ListToolsResult, PaginatedRequestParams, ServerCapabilities, ServerConfig, Tool,
+    CallToolRequestParams, CallToolResponse, CallToolResult, ContentBlock, ListToolsResult,
+    PaginatedRequestParams, ServerCapabilities, ServerConfig, Tool,
 };
 use rmcp::service::RequestContext;
 use rmcp::{ErrorData, RoleServer, ServerHandler, ServiceExt};
@@ -32,6 +34,7 @@ const STARTS: usize = 200;
 const CALLS: usize = 2000;
 const DISPATCHES: usize = 300;
 const FIRSTS: usize = 11;
+const IDENTICAL: u64 = 64;
 
 fn main() {
     if std::env::args().nth(1).as_deref() == Some(BARE_SERVER) {
@@ -42,6 +45,8 @@ fn main() {
     memory();
     policy_call();
     dispatch();
+    cached_dispatch();
+    identical_calls();
     first_dispatch();
 }
 
@@ -70,7 +75,7 @@ fn start_bare(world: &World, streams: Streams) -> Client {
     Client::spawn(command.arg(BARE_SERVER).stderr(Stdio::inherit()), streams)
 }
 
-/// What rmcp alone costs: two tools that do nothing, with all of wasmtime linked in.
+/// What rmcp alone costs: tools that do nothing, with all of wasmtime linked in.
 /// Over pipes it uses rmcp's own fast way, over sockets what rmcp falls back to.
 fn bare_server() {
     struct Bare;
@@ -85,6 +90,14 @@ fn bare_server() {
         ) -> Result<ListToolsResult, ErrorData> {
             let tool = |name| Tool::new(name, "does nothing", serde_json::Map::new());
             Ok(ListToolsResult::with_all_items(vec![tool("one"), tool("two")]))
+        }
+        async fn call_tool(
+            &self,
+            _: CallToolRequestParams,
+            _: RequestContext<RoleServer>,
+        ) -> Result<CallToolResponse, ErrorData> {
+            let text = vec![ContentBlock::text("nothing")];
+            Ok(CallToolResponse::Complete(CallToolResult::success(text)))
         }
     }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
@@ -172,13 +185,54 @@ fn dispatch() {
     let mut once = |number: usize| {
         client.tool("dispatch", json!({"agent": "infra", "task": format!("task {number}")}))
     };
-    once(0);
+    once(DISPATCHES);
     let (mut measured, mut floor) = (Vec::new(), Vec::new());
     for number in 0..DISPATCHES {
         measured.push(time(|| once(number)));
         floor.push(time(|| spawn_bare(&world)));
     }
     row("uncached dispatch, ms", measured, Some(floor));
+}
+
+/// The same dispatch again. Floor: a call of a tool that does nothing.
+fn cached_dispatch() {
+    let world = World::with_agent("answer ok");
+    // Within two seconds of its last change a file has to be read to know it.
+    age(&world.config_file());
+    let mut client = Client::connect(&world);
+    let mut bare = start_bare(&world, Streams::Pipes);
+    bare.initialize();
+    let question = json!({"agent": "infra", "task": "the same"});
+    client.tool("dispatch", question.clone());
+    let (mut measured, mut floor) = (Vec::new(), Vec::new());
+    for _ in 0..CALLS {
+        measured.push(time(|| client.call("dispatch", question.clone())));
+        floor.push(time(|| bare.call("one", json!({}))));
+    }
+    assert_eq!(client.tool("dispatch", question)["cached"], true);
+    row("cached dispatch, ms", measured, Some(floor));
+}
+
+/// Makes a file look as if it had not been written a moment ago.
+fn age(file: &Path) {
+    let opened = fs::File::options().append(true).open(file).expect("the file");
+    opened.set_modified(SystemTime::now() - Duration::from_mins(1)).expect("its time");
+}
+
+/// Many who ask the same while it is being asked.
+fn identical_calls() {
+    let world = World::with_agent("count ../runs\nwait ../go\nanswer ok");
+    let mut client = Client::connect(&world);
+    for id in 1001..=1000 + IDENTICAL {
+        client.send_call(id, "dispatch", json!({"agent": "infra", "task": "the same"}));
+    }
+    // Each is told that its agent works, then each gets the answer.
+    let mut receive = |count| (0..count).for_each(|_| drop(client.receive()));
+    receive(IDENTICAL);
+    fs::write(world.path("go"), "").expect("a file");
+    receive(IDENTICAL);
+    let runs = fs::read_to_string(world.path("runs")).expect("the agent ran").lines().count();
+    println!("{:58} {runs:12}", format!("processes for {IDENTICAL} identical calls"));
 }
 
 fn spawn_bare(world: &World) -> String {

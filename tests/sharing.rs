@@ -63,8 +63,8 @@ fn whatever_decides_about_the_answer_makes_it_another_question() {
     fs::copy(crate::support::fake_agent(), &copied).expect("a second program");
     let program = crate::support::fake_agent().display().to_string();
     let for_infra = |line: &str| yaml.replace("settings:", &format!("    {line}\nsettings:"));
-    let mut before = runs(&world);
-    for changed in [
+    let before = runs(&world);
+    let changes = [
         for_infra("model: opus"),
         for_infra("allowed_tools: [Read]"),
         for_infra("description: another"),
@@ -76,11 +76,11 @@ fn whatever_decides_about_the_answer_makes_it_another_question() {
         format!("{yaml}  default_max_budget_usd: 9\n"),
         format!("{yaml}  policy_limits: {{timeout_ms: 60000}}\n"),
         yaml.replace(&program, &copied.display().to_string()),
-    ] {
-        world.config(&changed);
+    ];
+    for (count, changed) in changes.iter().enumerate() {
+        world.config(changed);
         client.tool("dispatch", base.clone());
-        assert_eq!(runs(&world), before + 1, "{changed}");
-        before += 1;
+        assert_eq!(runs(&world), before + count + 1, "{changed}");
     }
     // What does not reach the agent does not matter.
     world.config(&format!("{yaml}  max_concurrency: 7\n"));
