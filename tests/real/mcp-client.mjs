@@ -35,21 +35,36 @@ export class McpClient {
   }
 
   request(method, params) {
-    const id = this.#next++;
-    return new Promise((resolve, reject) => {
-      this.#waiting.set(id, { resolve, reject });
-      this.#send({ id, method, params });
-    });
+    return this.#begin(method, params).answer;
   }
 
   callTool(name, args = {}) {
-    return this.request("tools/call", { name, arguments: args });
+    return this.beginTool(name, args).answer;
+  }
+
+  /** Calls a tool; its answer is still to come, and `id` is what cancels the call. */
+  beginTool(name, args) {
+    return this.#begin("tools/call", { name, arguments: args });
+  }
+
+  cancel(id) {
+    this.#send({ method: "notifications/cancelled", params: { requestId: id, reason: "enough" } });
   }
 
   /** Ends the server as a client does, by closing its stdin. */
   close() {
     this.child.stdin.end();
     return this.ended;
+  }
+
+  #begin(method, params) {
+    const id = this.#next++;
+    const answer = new Promise((resolve, reject) => {
+      this.#waiting.set(id, { resolve, reject });
+      this.#send({ id, method, params });
+    });
+    answer.catch(() => {}); // who does not wait for it any more does not mind its failure
+    return { id, answer };
   }
 
   #send(message) {

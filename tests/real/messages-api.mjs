@@ -4,6 +4,7 @@
 //   [[say:TEXT]]         answer with TEXT
 //   [[tool:NAME:JSON]]   use this tool first; several are used one after the other, and the
 //                        answer then quotes what each of them returned
+//   [[meanwhile:TEXT]]   say TEXT together with every use of a tool
 //   [[sleep:MS]]         wait before answering
 //   [[fail:STATUS]]      answer with this HTTP status and an error that names it
 //   [[usage:IN,OUT]]     the token counts to report
@@ -11,6 +12,14 @@
 // Directives nest: a tool's JSON may hold the directives of the agent it dispatches to.
 
 import { createServer } from "node:http";
+
+/** How the API calls the errors that are more than a bad request. */
+const ERROR_TYPES = {
+  401: "authentication_error",
+  404: "not_found_error",
+  429: "rate_limit_error",
+  529: "overloaded_error",
+};
 
 export const failureText = (status) => `the scripted API refuses with ${status}`;
 
@@ -63,7 +72,7 @@ export class MessagesApi {
     if (script.sleep) await this.#sleep(script.sleep, response);
     if (response.destroyed) return;
     if (script.fail) {
-      return sendJson(response, script.fail, errorBody("invalid_request_error", failureText(script.fail)));
+      return sendJson(response, script.fail, errorBody(ERROR_TYPES[script.fail] ?? "invalid_request_error", failureText(script.fail)));
     }
     const message = compose(seen, script);
     if (seen.body.stream) sendEvents(response, message);
@@ -112,6 +121,7 @@ function parseScript(text) {
   const script = { tools: [] };
   for (const [name, value] of directives(text)) {
     if (name === "say") script.say = value;
+    if (name === "meanwhile") script.meanwhile = value;
     if (name === "sleep") script.sleep = Number(value);
     if (name === "fail") script.fail = Number(value);
     if (name === "usage") script.usage = value.split(",").map(Number);
@@ -125,7 +135,7 @@ function parseScript(text) {
 
 /** The outermost `[[name:value]]` pairs of a text; a value may hold further pairs. */
 function* directives(text) {
-  const opening = /\[\[(say|tool|sleep|fail|usage):/g;
+  const opening = /\[\[(say|meanwhile|tool|sleep|fail|usage):/g;
   for (let match; (match = opening.exec(text)); ) {
     const end = closing(text, opening.lastIndex);
     if (end === -1) continue;
@@ -151,13 +161,14 @@ function compose(seen, script) {
   const content = next
     ? { type: "tool_use", id: `toolu_${seen.toolResults.length}`, name: next.name, input: next.input }
     : { type: "text", text: [script.say ?? "(no script)", ...seen.toolResults].join("\n") };
+  const aside = next && script.meanwhile ? [{ type: "text", text: script.meanwhile }] : [];
   const [input_tokens, output_tokens] = script.usage ?? [10, 5];
   return {
     id: "msg_scripted",
     type: "message",
     role: "assistant",
     model: seen.body.model,
-    content: [content],
+    content: [...aside, content],
     stop_reason: next ? "tool_use" : "end_turn",
     stop_sequence: null,
     usage: { input_tokens, output_tokens },
@@ -167,16 +178,18 @@ function compose(seen, script) {
 function sendEvents(response, message) {
   response.writeHead(200, { "content-type": "text/event-stream" });
   const send = (type, fields) => response.write(`event: ${type}\ndata: ${JSON.stringify({ type, ...fields })}\n\n`);
-  const { stop_reason, stop_sequence, usage, content: [block] } = message;
-  const [empty, delta] = block.type === "text"
-    ? [{ ...block, text: "" }, { type: "text_delta", text: block.text }]
-    : [{ ...block, input: {} }, { type: "input_json_delta", partial_json: JSON.stringify(block.input) }];
+  const { stop_reason, stop_sequence, usage } = message;
   send("message_start", {
     message: { ...message, content: [], stop_reason: null, usage: { ...usage, output_tokens: 0 } },
   });
-  send("content_block_start", { index: 0, content_block: empty });
-  send("content_block_delta", { index: 0, delta });
-  send("content_block_stop", { index: 0 });
+  message.content.forEach((block, index) => {
+    const [empty, delta] = block.type === "text"
+      ? [{ ...block, text: "" }, { type: "text_delta", text: block.text }]
+      : [{ ...block, input: {} }, { type: "input_json_delta", partial_json: JSON.stringify(block.input) }];
+    send("content_block_start", { index, content_block: empty });
+    send("content_block_delta", { index, delta });
+    send("content_block_stop", { index });
+  });
   send("message_delta", { delta: { stop_reason, stop_sequence }, usage });
   send("message_stop", {});
   response.end();

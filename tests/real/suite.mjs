@@ -1,14 +1,20 @@
 // Runs the cases one after the other, each against a scripted API of its own, and says how
-// they ended. Usage: node suite.mjs AGENT_DISPATCH CLAUDE
+// they ended. Usage: node suite.mjs AGENT_DISPATCH CLAUDE [PART_OF_A_NAME]
 
-import { cases } from "./cases.mjs";
+import * as endings from "./cases/endings.mjs";
+import * as mcp from "./cases/mcp.mjs";
+import * as prompts from "./cases/prompts.mjs";
+import * as stopping from "./cases/stopping.mjs";
 import { MessagesApi } from "./messages-api.mjs";
 import { World } from "./world.mjs";
 
 /** No case takes a quarter of this, even where every core is busy (milliseconds). */
 const DEADLINE = 60_000;
 
-const [agentDispatch, claude] = process.argv.slice(2);
+const [agentDispatch, claude, wanted = ""] = process.argv.slice(2);
+const cases = [prompts, endings, stopping, mcp]
+  .flatMap((theme) => theme.cases)
+  .filter(([name]) => name.includes(wanted));
 const world = await World.create({ agentDispatch, claude });
 for (const signal of ["SIGINT", "SIGTERM"]) {
   process.on(signal, () => world.stop()); // the cases that are left fail, and all is cleaned up

@@ -3,13 +3,16 @@
 // and an account of every process that was started in it.
 
 import { spawn } from "node:child_process";
-import { mkdir, mkdtemp, readdir, readFile, realpath, rm, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, readdir, readFile, readlink, realpath, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 
 /** How long processes that were told to end may take (milliseconds). */
 const ENDING = 5_000;
+
+/** How long an agent may take to start its tools (milliseconds). */
+const STARTING = 30_000;
 
 export class World {
   #started = new Set();
@@ -81,28 +84,44 @@ export class World {
   }
 
   /**
-   * The processes of this world, as `pid command line`: those whose environment names its home
-   * and also holds `mark`. A zombie has no environment and does not count.
+   * The processes of this world that are `which`: those whose environment names its home, and
+   * those that have no home and work in its folder, as after `env -i`. A zombie has neither.
    */
-  async processes(mark = "") {
-    const found = [];
-    for (const pid of (await readdir("/proc")).filter((name) => /^\d+$/.test(name))) {
-      const [environment, commandLine] = await Promise.all(
-        ["environ", "cmdline"].map((file) => readFile(`/proc/${pid}/${file}`, "utf8").catch(() => "")),
-      );
-      const variables = environment.split("\0");
-      if (!variables.includes(`HOME=${this.home}`)) continue;
-      if (!variables.some((variable) => variable.startsWith(mark))) continue;
-      found.push({ pid: Number(pid), text: `${pid} ${commandLine.replaceAll("\0", " ").slice(0, 120)}` });
-    }
-    return found;
+  async processes(which = () => true) {
+    const pids = (await readdir("/proc")).filter((name) => /^\d+$/.test(name));
+    const found = await Promise.all(pids.map((pid) => this.#process(Number(pid))));
+    return found.filter((one) => one && which(one));
   }
 
-  /** Waits until no process of this world (with that mark) is left; what remains is an error. */
-  async settled(mark) {
-    const end = Date.now() + ENDING;
+  async #process(pid) {
+    const look = (get, file) => get(`/proc/${pid}/${file}`, "utf8").catch(() => "");
+    const [environment, directory, program, commandLine] = await Promise.all([
+      look(readFile, "environ"), look(readlink, "cwd"), look(readlink, "exe"), look(readFile, "cmdline"),
+    ]);
+    const variables = environment.split("\0");
+    const homeless = !variables.some((variable) => variable.startsWith("HOME="));
+    const here = `${directory}/`.startsWith(`${this.folder}/`);
+    if (!variables.includes(`HOME=${this.home}`) && !(homeless && here)) return undefined;
+    return { pid, variables, program, text: `${pid} ${commandLine.replaceAll("\0", " ").slice(0, 120)}` };
+  }
+
+  /** Tells agents, and what they started, from the processes of agent-dispatch itself. */
+  isAgent = ({ program }) => program !== this.programs.agentDispatch;
+
+  /** Waits until a process of this world runs whose command line holds this text. */
+  async running(text) {
+    const end = Date.now() + STARTING;
+    while ((await this.processes((one) => one.text.includes(text))).length === 0) {
+      if (this.#stopped || Date.now() > end) throw new Error(`no process runs \`${text}\``);
+      await pause(20); // the start of somebody else's child is no event we could wait for
+    }
+  }
+
+  /** Waits until no process of this world that is `which` is left; what remains is an error. */
+  async settled(which, within = ENDING) {
+    const end = Date.now() + within;
     for (;;) {
-      const left = await this.processes(mark);
+      const left = await this.processes(which);
       if (left.length === 0) return;
       if (Date.now() > end) throw new Error(`still running: ${left.map((one) => one.text).join("; ")}`);
       await pause(20); // the end of somebody else's child is no event we could wait for
