@@ -64,6 +64,26 @@ fn a_component_by_its_path_is_followed_while_a_server_runs() {
 }
 
 #[test]
+fn a_request_that_does_not_fit_is_refused_and_not_cut() {
+    let world = World::with_agent("record\nanswer hello");
+    let yaml = world.agents_yaml(&["infra"]);
+    world.config(&format!("{yaml}  policy_limits: {{input_mib: 1, timeout_ms: 60000}}\n"));
+    let mut client = Client::connect(&world);
+    let mut ask = |bytes: usize| {
+        let (task, context) = ("t".repeat(bytes / 2), "c".repeat(bytes / 2));
+        client.tool("dispatch", json!({"agent": "infra", "task": task, "context": context}))
+    };
+    let refused = ask((1 << 20) + 2);
+    assert_eq!(refused["error_type"], "policy", "{refused}");
+    let error = refused["error"].as_str().expect("an error");
+    assert!(error.contains("1048578 bytes") && error.contains("input_mib = 1"), "{error}");
+    assert!(refused["hint"].as_str().is_some_and(|hint| hint.contains("Name files")), "{refused}");
+    assert!(!world.path("infra/prompt").exists());
+    assert_eq!(ask(1 << 20)["success"], true);
+    assert!(world.recorded("infra", "prompt").len() > 1 << 20);
+}
+
+#[test]
 fn a_component_that_cannot_be_used_stops_the_dispatch_before_it_costs() {
     let world = world_with_house("");
     let house = world.path("policies/house.wasm");

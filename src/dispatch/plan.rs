@@ -190,8 +190,8 @@ fn run(
 
 fn belongs_to_another(session: &str, agent: &Agent, home: &Home) -> Refusal {
     Refusal::new(format!(
-        "the conversation {session} is one with the agent '{}', not with '{}'",
+        "the session {session} is one with the agent '{}', not with '{}'",
         home.agent, agent.name
     ))
-    .with_hint("Name that agent, or leave out session_id to begin a new conversation.")
+    .with_hint("Name that agent, or leave out session_id to begin a new session.")
 }

@@ -183,10 +183,16 @@ fn built_in(config: &Config, name: &str) -> Source {
 }
 
 fn failure(error: &PolicyError) -> Failure {
-    let built_in = policy::built_in_names(prompt::KIND).collect::<Vec<_>>().join(" or ");
-    Failure::new(ErrorType::Policy, error.to_string()).hint(format!(
-        "Nothing was run or spent. Repair the policy or its entry under `policies` in agents.yaml, or choose another one ({built_in} are built in) with `policies: {{prompt: NAME}}` of the agent or in settings."
-    ))
+    let advice = if matches!(error.failure, policy::Failure::TooLong { .. }) {
+        "Name files for the agent to read instead of their content.".to_owned()
+    } else {
+        let built_in = policy::built_in_names(prompt::KIND).collect::<Vec<_>>().join(" or ");
+        format!(
+            "Repair the policy or its entry under `policies` in agents.yaml, or choose another one ({built_in} are built in) with `policies: {{prompt: NAME}}` of the agent or in settings."
+        )
+    };
+    let failure = Failure::new(ErrorType::Policy, error.to_string());
+    failure.hint(format!("Nothing was run or spent. {advice}"))
 }
 
 /// The request as its policy sees it.

@@ -110,7 +110,7 @@ impl Sessions {
                     continue;
                 }
                 Err(error) => {
-                    tracing::warn!(folder = %self.folder.display(), %error, "conversations are not protected from other servers");
+                    tracing::warn!(folder = %self.folder.display(), %error, "runs of one session in several servers are not kept apart: its lock cannot be had");
                     Lock::Without
                 }
             };
@@ -137,10 +137,9 @@ impl Sessions {
 
 fn own_ancestor(session: &str) -> Failure {
     let message = format!(
-        "the conversation {session} is the one from which this dispatch was started, directly or through others; it would wait for itself"
+        "the session {session} is the one from which this dispatch was started, directly or through others; it would wait for itself"
     );
-    Failure::new(ErrorType::Recursion, message)
-        .hint("Begin a new conversation: leave out session_id.")
+    Failure::new(ErrorType::Recursion, message).hint("Begin a new session: leave out session_id.")
 }
 
 /// A locked file, gone when dropped.

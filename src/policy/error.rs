@@ -93,6 +93,16 @@ pub enum Failure {
         /// Its value.
         value: u64,
     },
+    /// A request that is too long to be put into words without losing some.
+    #[error(
+        "the request has {size} bytes of text, more than the limit input_mib = {value}; `limits` in the policy's entry or `settings.policy_limits` can change it"
+    )]
+    TooLong {
+        /// The size of all its texts, in bytes.
+        size: usize,
+        /// The limit, in MiB.
+        value: u64,
+    },
     /// A bound that no config can change was hit.
     #[error("it was stopped: more than {bound}")]
     Bound {

@@ -98,14 +98,18 @@ impl Prompt {
         self.call(move |store, guest| guest.call_check(store, &config)).await
     }
 
-    /// Puts a request into words. Texts that do not fit into the input limit are cut.
+    /// Puts a request into words. One that does not fit into the input limit is an
+    /// error: whoever asks would not learn that some of it was not read.
     ///
     /// # Errors
     ///
     /// Whatever went wrong; nothing was spent.
     pub async fn render(&self, request: &Request) -> Result<Rendered, PolicyError> {
-        let request = fit(request, self.share(&texts(request)));
-        let config = self.config.clone();
+        let size = texts(request).iter().map(|text| text.len()).sum();
+        if size > mebibytes(self.limits.input_mib) {
+            return Err(self.error(Failure::TooLong { size, value: self.limits.input_mib }));
+        }
+        let (config, request) = (self.config.clone(), request.clone());
         let rendered =
             self.call(move |store, guest| guest.call_render(store, &config, &request)).await?;
         if rendered.user.trim().is_empty() {

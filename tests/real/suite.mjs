@@ -4,6 +4,7 @@
 import * as endings from "./cases/endings.mjs";
 import * as mcp from "./cases/mcp.mjs";
 import * as prompts from "./cases/prompts.mjs";
+import * as session from "./cases/session.mjs";
 import * as stopping from "./cases/stopping.mjs";
 import { MessagesApi } from "./messages-api.mjs";
 import { World } from "./world.mjs";
@@ -12,7 +13,7 @@ import { World } from "./world.mjs";
 const DEADLINE = 60_000;
 
 const [agentDispatch, claude, wanted = ""] = process.argv.slice(2);
-const cases = [prompts, endings, stopping, mcp]
+const cases = [prompts, endings, stopping, session, mcp]
   .flatMap((theme) => theme.cases)
   .filter(([name]) => name.includes(wanted));
 const world = await World.create({ agentDispatch, claude });

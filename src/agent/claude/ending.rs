@@ -111,6 +111,12 @@ fn error(stream: &Stream, result: &RunResult, ending: &Ending) -> Failure {
         || (result.api_error_status.is_none() && result.text.starts_with("Not logged in"));
     if unauthenticated {
         failure.hint("Start `claude` in a terminal and log in with /login.")
+    } else if result.api_error_status == Some(404) {
+        failure.hint("Correct `model` of this agent in agents.yaml, or leave it out.")
+    } else if result.terminal_reason == "blocking_limit" {
+        failure.hint(
+            "Ask for less at once: name files for the agent to read instead of their content.",
+        )
     } else {
         failure
     }
@@ -190,7 +196,7 @@ fn denial_hint(denied: &[String]) -> Option<String> {
         return None;
     }
     Some(format!(
-        "The agent was not allowed to use {}: list what it may use under `allowed_tools` of this agent in agents.yaml, or set its `permission_mode`.",
+        "The agent was not allowed to use {}: list what it may use under `allowed_tools` of this agent in agents.yaml and not under `disallowed_tools`, or set its `permission_mode`.",
         denied.join(", ")
     ))
 }

@@ -42,7 +42,7 @@ export const cases = [
     assert.equal(code, 1);
     assert.equal(api.requests[0].body.model, "claude-quokka-1");
     assertReply(api, reply, refused(404, {
-      error: /the selected model \(claude-quokka-1\)/, error_type: "cli_error",
+      error: /the selected model \(claude-quokka-1\)/, error_type: "cli_error", hint: /`model`/,
     }));
   }],
 
