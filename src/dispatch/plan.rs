@@ -111,6 +111,7 @@ impl Dispatcher {
             timeout: config.timeout(agent),
             command: config.command(agent).to_vec(),
             environment: self.lineage.environment(&agent.name),
+            keep_background: false,
         };
         Ok(Plan { run, reader })
     }
