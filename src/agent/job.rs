@@ -30,6 +30,10 @@ pub struct Job {
     pub directory: PathBuf,
     /// How its environment differs from the server's.
     pub environment: Environment,
+    /// After a normal end, which is any exit code but no signal, what it left behind
+    /// stays: it is nobody's business any more and outlives the server. An end from
+    /// here takes all of it as ever.
+    pub keep_background: bool,
 }
 
 /// Changes to an environment: first what goes, then what is set.

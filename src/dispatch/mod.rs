@@ -51,6 +51,9 @@ use plan::Plan;
 use sessions::{Claim, Home, Sessions};
 use slots::Slots;
 
+/// How long the agents of an ending server have before they are killed.
+const HURRIED_GRACE: Duration = Duration::from_millis(250);
+
 /// How long an ending server waits for its runs to end; the runner finishes what
 /// is left then. Whoever ends a server kills it soon after.
 const FAREWELL: Duration = Duration::from_millis(350);
@@ -175,8 +178,13 @@ impl Dispatcher {
     }
 
     /// Cancels all dispatches and waits a moment for them. The runner ends what is
-    /// left then.
+    /// left then. Called again it does nothing.
     pub async fn end(&self) {
+        if self.runs.is_closed() {
+            return;
+        }
+        // Not one by one: each cancelled run would give its agent the usual grace.
+        self.runner.end_all(HURRIED_GRACE);
         self.cancel();
         self.runs.close();
         let _ = tokio::time::timeout(FAREWELL, self.runs.wait()).await;

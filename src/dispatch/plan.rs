@@ -185,6 +185,7 @@ fn run(
         timeout: request.timeout().unwrap_or_else(|| config.timeout(agent)),
         command: config.command(agent).to_vec(),
         environment: lineage.environment(&agent.name),
+        keep_background: agent.keep_background,
     })
 }
 

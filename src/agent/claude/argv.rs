@@ -97,6 +97,7 @@ pub(super) fn job(request: &RunRequest) -> Result<Job, Refusal> {
         args,
         directory: request.directory.clone(),
         environment: Environment { remove: PARENT_SESSION.map(String::from).to_vec(), set },
+        keep_background: request.keep_background,
     })
 }
 
@@ -177,6 +178,7 @@ mod tests {
             timeout: Duration::from_mins(5),
             command: vec!["claude".into()],
             environment: Vec::new(),
+            keep_background: false,
         }
     }
 

@@ -85,6 +85,15 @@ impl Runner {
         Ok(Run { name: job.run.clone(), notices, outgoing, over: false })
     }
 
+    /// Ends all runs at once, as an ending server does: asks them, and kills what is
+    /// left of each after `grace`, or sooner where that was said before. Returns
+    /// without waiting, and starts no runner where there is none.
+    pub fn end_all(&self, grace: Duration) {
+        if let Some(link) = lock(&self.link).as_ref() {
+            tell(&link.outgoing, &Request::StopAll { grace_ms: milliseconds(grace) });
+        }
+    }
+
     /// Enters a run where its notices are routed, after starting a runner if none
     /// lives, and returns the way to it.
     fn enter(
@@ -117,8 +126,7 @@ impl Runner {
             .spawn()?;
         let routes = Arc::new(Mutex::new(Some(routes)));
         let (outgoing, frames) = unbounded_channel();
-        let hello = wire::encode(&Request::Hello { protocol: PROTOCOL })?;
-        let _ = outgoing.send(Outgoing { frame: hello, descriptors: Vec::new() });
+        tell(&outgoing, &Request::Hello { protocol: PROTOCOL });
         tokio::spawn(write(writing, frames));
         tokio::spawn(read(reading, Arc::clone(&routes), process));
         Ok(Link { outgoing, routes })
@@ -135,11 +143,8 @@ impl Run {
 
     /// Ends it: asks it, and kills what is left after `grace`.
     pub(in crate::agent) fn stop(&self, grace: Duration) {
-        let grace_ms = u64::try_from(grace.as_millis()).unwrap_or(u64::MAX);
-        // A runner that is gone has nothing left to stop.
-        if let Ok(frame) = wire::encode(&Request::Stop { run: self.name.clone(), grace_ms }) {
-            let _ = self.outgoing.send(Outgoing { frame, descriptors: Vec::new() });
-        }
+        let grace_ms = milliseconds(grace);
+        tell(&self.outgoing, &Request::Stop { run: self.name.clone(), grace_ms });
     }
 }
 
@@ -149,6 +154,18 @@ impl Drop for Run {
             self.stop(tree::GRACE);
         }
     }
+}
+
+/// Sends a short message without descriptors. A runner that is gone has nothing
+/// left to do.
+fn tell(outgoing: &UnboundedSender<Outgoing>, request: &Request) {
+    if let Ok(frame) = wire::encode(request) {
+        let _ = outgoing.send(Outgoing { frame, descriptors: Vec::new() });
+    }
+}
+
+fn milliseconds(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// Writes what is sent, until nobody can send any more; then closes our side, and
@@ -212,20 +229,19 @@ async fn route(mut socket: OwnedReadHalf, routes: &Routes) -> io::Result<()> {
 /// How long a process that was just spawned may take to become the job's program.
 const EXEC_PATIENCE: Duration = Duration::from_millis(50);
 
-/// Ends what a lost runner leaves behind, as far as it can be traced by its mark.
+/// Ends what a lost runner leaves behind.
 fn bury(mut process: Child, runs: Vec<String>) {
     // Its socket is closed, so it can be of no more use, even where it still runs.
     // Already dead is no error.
     let _ = process.kill();
     let _ = process.wait();
-    // It may have died while spawning, and a process bears no mark before its exec.
+    // It may have died while spawning, and a process bears no mark before its exec;
+    // its tag it bears from the start, where tags can be set.
     thread::sleep(EXEC_PATIENCE);
     let deadline = Instant::now() + tree::ORPHAN_GRACE;
     let endings: Vec<_> = runs
         .into_iter()
-        .map(|run| {
-            thread::spawn(move || tree::end(&mut Tree::new(&run, None), || deadline, || false))
-        })
+        .map(|run| thread::spawn(move || tree::end(&mut Tree::new(&run, None), || deadline)))
         .collect();
     for ending in endings {
         if matches!(ending.join(), Ok(1..)) {

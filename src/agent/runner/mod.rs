@@ -3,7 +3,7 @@
 //! Nothing that runs in the server can act after the server was killed. The runner
 //! can: it sits in a session of its own, sees the socket to the server close, and
 //! ends what it had started. Conversely the server sees the runner die, and ends
-//! the runs by their mark. A runner costs nothing until the first dispatch.
+//! the runs by their tag and mark. A runner costs nothing until the first dispatch.
 //!
 //! | file      | runs in    | what it does                                      |
 //! |-----------|------------|---------------------------------------------------|

@@ -60,6 +60,7 @@ fn serve(socket: &UnixStream, table: &Arc<Table>) -> io::Result<()> {
             Request::Stop { run, grace_ms } => {
                 table.stop(&run, Duration::from_millis(grace_ms));
             }
+            Request::StopAll { grace_ms } => table.stop_all(Duration::from_millis(grace_ms)),
         }
     }
 }
@@ -67,14 +68,16 @@ fn serve(socket: &UnixStream, table: &Arc<Table>) -> io::Result<()> {
 fn start(table: &Table, job: &Job, descriptors: Vec<OwnedFd>) {
     let command = command(job, descriptors);
     // The lock is held from the spawn to the entry, so that the end of a process
-    // is never seen before its beginning.
+    // is never seen before its beginning. Nothing else is spawned meanwhile, which
+    // the tag needs.
     let mut state = table.lock();
-    let spawned =
-        command.and_then(|mut command| command.spawn().map_err(|error| describe(&error, job)));
+    let spawned = command.and_then(|mut command| {
+        tree::with_tag(&job.run, || command.spawn()).map_err(|error| describe(&error, job))
+    });
     match spawned {
         Ok(child) => {
             // A pid fits: the kernel's own type is signed.
-            state.enter(&job.run, child.id().cast_signed());
+            state.enter(job, child.id().cast_signed());
             state.tell(&Notice::Started { run: job.run.clone(), pid: child.id() });
         }
         Err(error) => state.tell(&Notice::Failed { run: job.run.clone(), error }),

@@ -8,6 +8,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::wire::{self, Notice};
+use crate::agent::job::Job;
 use crate::agent::outcome::Exit;
 use crate::agent::tree::{self, Tree};
 
@@ -28,6 +29,8 @@ pub(super) struct State {
 #[derive(Debug)]
 struct Run {
     leader: i32,
+    /// After a normal end, what is left of it may stay.
+    keep_background: bool,
     /// Its first process was reaped.
     exited: bool,
     /// Taken by the thread that ends it.
@@ -100,10 +103,7 @@ impl Table {
             let state = self.lock();
             state.runs.get(name).and_then(|run| run.deadline).unwrap_or_else(Instant::now)
         };
-        // An orphan that cleared its environment bears no mark. While there is
-        // one run, it can be no other's.
-        let takes_strays = || self.lock().runs.len() == 1;
-        let survivors = tree::end(tree, deadline, takes_strays);
+        let survivors = tree::end(tree, deadline);
         let reaped = |state: &mut State| state.runs.get(name).is_some_and(|run| !run.exited);
         let patience = if survivors == 0 { REAP_PATIENCE } else { Duration::ZERO };
         let (mut state, _) = self
@@ -124,6 +124,7 @@ impl Table {
         };
         run.exited = true;
         let (name, is_ending) = (name.clone(), run.deadline.is_some());
+        let is_kept = run.keep_background && matches!(exit, Exit::Code(_));
         state.tell(&Notice::Exited { run: name.clone(), exit });
         if is_ending {
             return;
@@ -132,7 +133,7 @@ impl Table {
         // a rule there is none, and looking costs next to nothing.
         let leaders: Vec<i32> =
             state.runs.values().filter(|run| !run.exited).map(|run| run.leader).collect();
-        if tree::has_other_children(&leaders) {
+        if !is_kept && tree::has_other_children(&leaders) {
             self.stop_locked(state, &name, tree::GRACE);
         } else {
             state.remove(&name, 0);
@@ -145,10 +146,11 @@ const REAP_PATIENCE: Duration = Duration::from_secs(1);
 
 impl State {
     /// Enters a run whose process was just spawned, under the same lock.
-    pub(super) fn enter(&mut self, name: &str, leader: i32) {
-        let tree = Some(Tree::new(name, Some(leader)));
-        let run = Run { leader, exited: false, tree, deadline: None };
-        self.runs.insert(name.to_owned(), run);
+    pub(super) fn enter(&mut self, job: &Job, leader: i32) {
+        let tree = Some(Tree::new(&job.run, Some(leader)));
+        let keep_background = job.keep_background;
+        let run = Run { leader, keep_background, exited: false, tree, deadline: None };
+        self.runs.insert(job.run.clone(), run);
     }
 
     fn remove(&mut self, name: &str, survivors: usize) {

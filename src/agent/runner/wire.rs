@@ -35,6 +35,8 @@ pub(super) enum Request {
     Start { job: Job },
     /// End this run, and kill what is left of it after so many milliseconds.
     Stop { run: String, grace_ms: u64 },
+    /// The same for all runs there are.
+    StopAll { grace_ms: u64 },
 }
 
 /// From the runner to the server, about one run.

@@ -1,6 +1,6 @@
-//! Descent on Linux: parents, the run's mark in the environment, and the orphans
-//! that the runner adopts. Signals go through pidfds, so that they reach the
-//! process that was looked at and no other that got its number.
+//! Descent on Linux: parents, the run's tag in the limits, and its mark in the
+//! environment, which also names the runs above. Signals go through pidfds, so that
+//! they reach the process that was looked at and no other that got its number.
 
 use std::collections::{HashMap, HashSet};
 use std::fs;
@@ -15,12 +15,14 @@ use rustix::process::{
     set_child_subreaper, waitid,
 };
 
+use super::tag::Tag;
 use crate::agent::job::RUN_MARK;
 
 /// The processes of one run, as far as they are known.
 #[derive(Debug)]
 pub(in crate::agent) struct Tree {
     run: String,
+    tag: Tag,
     /// Nothing of the run is older than this, in the kernel's clock ticks.
     since: u64,
     leader: Option<(i32, u64)>,
@@ -48,18 +50,19 @@ struct Entry {
 
 impl Tree {
     /// The run with this id, whose first process is `leader` where it is known.
-    /// To be called while the leader cannot have been reaped.
+    /// To be called while the leader cannot have been reaped, and by a process that
+    /// is older than the run.
     pub(in crate::agent) fn new(run: &str, leader: Option<i32>) -> Self {
-        let leader = leader.and_then(read_entry).map(|entry| (entry.pid, entry.started));
-        let since = leader.map_or(0, |(_, started)| started);
-        Self { run: run.to_owned(), since, leader, known: Vec::new() }
+        let leader = leader.and_then(read_entry);
+        let since = leader.or_else(|| read_entry(own_pid())).map_or(0, |entry| entry.started);
+        let leader = leader.map(|entry| (entry.pid, entry.started));
+        Self { run: run.to_owned(), tag: Tag::of(run), since, leader, known: Vec::new() }
     }
 
-    /// Looks for what belongs to the run now, and says how many there are. With
-    /// `take_strays`, every child of this process is one of them.
-    pub(in crate::agent) fn look(&mut self, take_strays: bool) -> usize {
+    /// Looks for what belongs to the run now, and says how many there are.
+    pub(in crate::agent) fn look(&mut self) -> usize {
         let table = process_table();
-        let mine = self.members(&table, take_strays);
+        let mine = self.members(&table);
         let alive = mine.len();
         self.known.retain(|process| {
             mine.iter().any(|entry| (entry.pid, entry.started) == (process.pid, process.started))
@@ -82,30 +85,45 @@ impl Tree {
         alive
     }
 
-    fn members(&self, table: &[Entry], take_strays: bool) -> Vec<Entry> {
-        let own = getpid().as_raw_nonzero().get();
-        let is_root = |entry: &Entry| {
-            let identity = (entry.pid, entry.started);
-            self.leader == Some(identity)
-                || self.known.iter().any(|process| (process.pid, process.started) == identity)
-                || (take_strays && entry.parent == own)
-                || (entry.started >= self.since && is_marked(entry.pid, &self.run))
-        };
+    /// What is known, what bears the tag or the mark, and all that descends from
+    /// either.
+    fn members(&self, table: &[Entry]) -> Vec<Entry> {
         let mut children: HashMap<i32, Vec<Entry>> = HashMap::new();
         for entry in table {
             children.entry(entry.parent).or_default().push(*entry);
         }
-        let mut seen = HashSet::from([own]);
+        let mut seen = HashSet::from([own_pid()]);
         let mut mine = Vec::new();
-        let mut open: Vec<Entry> =
-            table.iter().filter(|entry| entry.pid != own && is_root(entry)).copied().collect();
-        while let Some(entry) = open.pop() {
-            if seen.insert(entry.pid) {
-                mine.push(entry);
-                open.extend(children.get(&entry.pid).into_iter().flatten());
+        // What descent tells needs no look into files, which the rest does.
+        let roots: [&dyn Fn(&Entry) -> bool; 2] =
+            [&|entry| self.is_known(entry), &|entry| self.is_marked(entry)];
+        for is_root in roots {
+            for root in table {
+                if seen.contains(&root.pid) || !is_root(root) {
+                    continue;
+                }
+                let mut open = vec![*root];
+                while let Some(entry) = open.pop() {
+                    if seen.insert(entry.pid) {
+                        mine.push(entry);
+                        open.extend(children.get(&entry.pid).into_iter().flatten());
+                    }
+                }
             }
         }
         mine
+    }
+
+    fn is_known(&self, entry: &Entry) -> bool {
+        let identity = (entry.pid, entry.started);
+        self.leader == Some(identity)
+            || self.known.iter().any(|process| (process.pid, process.started) == identity)
+    }
+
+    /// Does it bear the run's tag or, where that is another's or none, its mark?
+    fn is_marked(&self, entry: &Entry) -> bool {
+        entry.started >= self.since
+            && (self.tag.is_on(entry.pid) || is_marked(entry.pid, &self.run))
     }
 
     /// Asks each process once to end.
@@ -174,6 +192,10 @@ pub(in crate::agent) fn has_other_children(leaders: &[i32]) -> bool {
         }
     }
     false
+}
+
+fn own_pid() -> i32 {
+    getpid().as_raw_nonzero().get()
 }
 
 /// Every process that is alive.

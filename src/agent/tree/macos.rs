@@ -20,7 +20,7 @@ impl Tree {
     }
 
     /// 1 while the group has members, else 0.
-    pub(in crate::agent) fn look(&mut self, _take_strays: bool) -> usize {
+    pub(in crate::agent) fn look(&mut self) -> usize {
         if self.group.is_some_and(|group| test_kill_process_group(group).is_err()) {
             // The number may become another's: it is not used again.
             self.group = None;
@@ -71,4 +71,9 @@ pub(in crate::agent) fn adopt_orphans() -> std::io::Result<()> {
 /// What is left of a group is not among our children: somebody has to look.
 pub(in crate::agent) fn has_other_children(_leaders: &[i32]) -> bool {
     true
+}
+
+/// There is no limit here that limits nothing, and nobody who would tell it.
+pub(in crate::agent) fn with_tag<T>(_run: &str, spawn: impl FnOnce() -> T) -> T {
+    spawn()
 }

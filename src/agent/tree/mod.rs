@@ -9,12 +9,16 @@ use std::time::{Duration, Instant};
 #[cfg(target_os = "linux")]
 mod linux;
 #[cfg(target_os = "linux")]
+mod tag;
+#[cfg(target_os = "linux")]
 pub(super) use linux::{Tree, adopt_orphans, has_other_children};
+#[cfg(target_os = "linux")]
+pub(super) use tag::with_tag;
 
 #[cfg(target_os = "macos")]
 mod macos;
 #[cfg(target_os = "macos")]
-pub(super) use macos::{Tree, adopt_orphans, has_other_children};
+pub(super) use macos::{Tree, adopt_orphans, has_other_children, with_tag};
 
 /// How long a process gets between being asked to end and being killed.
 pub const GRACE: Duration = Duration::from_secs(2);
@@ -31,19 +35,14 @@ const STEP: Duration = Duration::from_millis(100);
 const KILL_PATIENCE: Duration = Duration::from_secs(5);
 
 /// Ends all of a run: asks, waits until `deadline`, then kills. The deadline may
-/// move while this runs, and so may the answer to whether children without an
-/// owner belong to this run. Says how many are left, 0 as a rule.
-pub(super) fn end(
-    tree: &mut Tree,
-    deadline: impl Fn() -> Instant,
-    takes_strays: impl Fn() -> bool,
-) -> usize {
+/// move while this runs. Says how many are left, 0 as a rule.
+pub(super) fn end(tree: &mut Tree, deadline: impl Fn() -> Instant) -> usize {
     loop {
         let left = deadline().saturating_duration_since(Instant::now());
         if left.is_zero() {
             break;
         }
-        if tree.look(takes_strays()) == 0 {
+        if tree.look() == 0 {
             return 0;
         }
         tree.ask();
@@ -54,7 +53,7 @@ pub(super) fn end(
         // Held first and killed when nothing new appears: a process that is held
         // starts no other behind our back.
         loop {
-            let alive = tree.look(takes_strays());
+            let alive = tree.look();
             if alive == 0 || Instant::now() > patience {
                 return alive;
             }
