@@ -16,5 +16,7 @@ pub mod cli;
 pub mod config;
 pub mod dispatch;
 mod file_stamp;
+mod lock;
 pub mod policy;
+mod private_file;
 pub mod server;

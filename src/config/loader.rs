@@ -4,13 +4,14 @@ use std::fs::{File, FileType};
 use std::io::{ErrorKind, Read};
 use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use super::error::LoadError;
 use super::model::Config;
 use super::node::Position;
 use super::{paths, read};
 use crate::file_stamp::FileStamp;
+use crate::lock::lock;
 
 /// The largest config file, in bytes.
 const LARGEST_FILE: u64 = 8 * 1024 * 1024;
@@ -43,8 +44,7 @@ impl Loader {
 
     /// The config as it is now; one `stat` if nothing changed. No file is an empty config.
     pub fn load(&self) -> Result<Arc<Config>, LoadError> {
-        // A panic while loading leaves nothing half done: the old value is whole.
-        let mut latest = self.latest.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut latest = lock(&self.latest);
         let metadata = match std::fs::metadata(&self.file) {
             Ok(metadata) => metadata,
             Err(error) if error.kind() == ErrorKind::NotFound => {

@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -12,6 +12,7 @@ use super::cache::{Cache, CacheStats};
 use super::key::Key;
 use super::reply::{Refusal, Reply};
 use crate::config::CacheSettings;
+use crate::lock::lock;
 
 /// Where a dispatch stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -130,7 +131,7 @@ impl Landing {
 
     fn unlist(&mut self, keep: Option<&Reply>) {
         let Some(Listed { flights, key, settings }) = self.listed.take() else { return };
-        let mut shared = flights.lock();
+        let mut shared = lock(&flights.0);
         // Another run took its place, or all was cleared: its answer is not wanted.
         if !shared.flights.get(&key).is_some_and(|listed| Arc::ptr_eq(listed, &self.flight)) {
             return;
@@ -189,7 +190,7 @@ impl Flights {
         fresh: bool,
         cancel: CancellationToken,
     ) -> Found {
-        let mut shared = self.lock();
+        let mut shared = lock(&self.0);
         if !fresh {
             if let Some(reply) = shared.cache.get(&key, settings) {
                 return Found::Answer(Box::new(reply));
@@ -207,17 +208,12 @@ impl Flights {
     /// Forgets all answers, also those that are still to come, and says how many there
     /// were.
     pub(super) fn clear(&self, settings: CacheSettings) -> usize {
-        let mut shared = self.lock();
+        let mut shared = lock(&self.0);
         shared.flights.clear();
         shared.cache.clear(settings)
     }
 
     pub(super) fn stats(&self, settings: CacheSettings) -> CacheStats {
-        self.lock().cache.stats(settings)
-    }
-
-    /// A panic elsewhere leaves two maps that are still whole.
-    fn lock(&self) -> MutexGuard<'_, Shared> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.0).cache.stats(settings)
     }
 }

@@ -27,7 +27,7 @@ mod sessions;
 mod slots;
 
 use std::path::Path;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use tokio::sync::watch;
@@ -36,6 +36,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::agent::{Claude, ErrorType, Failure, RunEvent, RunRequest, Runner, Session};
 use crate::config::{Config, Loader, Paths};
+use crate::lock::lock;
 use crate::policy::Host;
 
 pub use cache::CacheStats;
@@ -201,7 +202,7 @@ impl Dispatcher {
         let config =
             config.map_err(|error| Refusal::new(error.to_string()).with_hint(error.hint()))?;
         // The loader gives the same config until the file changes.
-        let mut logged = self.logged.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut logged = lock(&self.logged);
         if !logged.as_ref().is_some_and(|logged| Arc::ptr_eq(logged, &config)) {
             for problem in &config.problems {
                 tracing::info!("{problem}");

@@ -5,12 +5,11 @@
 //! go of it when its server dies.
 
 use std::collections::HashMap;
-use std::fs::{File, OpenOptions, TryLockError};
+use std::fs::{File, TryLockError};
 use std::io::{self, Read, Write};
 use std::num::NonZeroUsize;
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
 
 use lru::LruCache;
@@ -19,6 +18,8 @@ use tokio::sync::OwnedMutexGuard;
 
 use super::lineage::Lineage;
 use crate::agent::{ErrorType, Failure};
+use crate::lock::lock;
+use crate::private_file;
 
 /// How often a conversation is looked at that another server carries on: the kernel
 /// tells nobody that a file was unlocked without holding up a thread.
@@ -163,15 +164,11 @@ enum Attempt {
 
 /// Tries to lock the file and to write into it who has it. Blocks on the file system.
 fn attempt(folder: &Path, path: &Path, run: &str) -> io::Result<Attempt> {
-    let open = || {
-        let mut options = OpenOptions::new();
-        options.read(true).write(true).create(true).truncate(false).mode(0o600).open(path)
-    };
     loop {
-        let mut file = match open() {
+        let mut file = match private_file::open(path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
-                open()?
+                private_file::create_folder(folder)?;
+                private_file::open(path)?
             }
             opened => opened?,
         };
@@ -186,16 +183,10 @@ fn attempt(folder: &Path, path: &Path, run: &str) -> io::Result<Attempt> {
             Err(TryLockError::Error(error)) => return Err(error),
         }
         // Its last holder may have removed it after we had opened it.
-        let ours = file.metadata()?;
-        if std::fs::metadata(path).is_ok_and(|there| there.ino() == ours.ino()) {
+        if private_file::is_at(&file, path) {
             file.set_len(0)?;
             file.write_all(run.as_bytes())?;
             return Ok(Attempt::Locked(LockFile { path: path.to_owned(), _file: file }));
         }
     }
-}
-
-/// A panic elsewhere leaves maps that are still whole.
-fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -1,8 +1,10 @@
 //! How many runs go on at once.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use crate::lock::lock;
 
 /// The concurrency limit: first come, first served. A slot belongs to the run,
 /// not to the one who waits for its reply.
@@ -63,11 +65,6 @@ impl Drop for Slot {
             permit.forget();
         }
     }
-}
-
-/// A panic elsewhere leaves two numbers that still belong together.
-fn lock(size: &Mutex<Size>) -> MutexGuard<'_, Size> {
-    size.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]

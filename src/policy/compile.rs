@@ -9,13 +9,13 @@
 //! wait for the first.
 
 use std::collections::HashMap;
-use std::fs::{DirBuilder, File, Metadata, OpenOptions, TryLockError};
+use std::fs::{File, Metadata, TryLockError};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{ChildStdout, Command, Stdio};
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, poll};
@@ -27,6 +27,8 @@ use wasmtime::component::Component;
 
 use super::error::Failure;
 use super::{engine, limits, text};
+use crate::lock::lock;
+use crate::private_file;
 
 /// CPU seconds of one compilation. A 18 MB component takes 7.
 const COMPILE_CPU_SECONDS: u64 = 60;
@@ -73,7 +75,7 @@ impl Compiler {
         if let Some(component) = read_compiled(engine, &compiled) {
             return Ok(component);
         }
-        let mut failed = self.failed.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut failed = lock(&self.failed);
         if let Some(failure) = failed.get(digest) {
             return Err(failure.clone());
         }
@@ -114,15 +116,14 @@ impl Compiler {
 
     /// The file under which no other server compiles the component meanwhile.
     fn claim(&self, partial: &Path) -> io::Result<File> {
-        DirBuilder::new().recursive(true).mode(0o700).create(&self.folder)?;
+        private_file::create_folder(&self.folder)?;
         if !is_ours(&self.folder.metadata()?) {
             return Err(io::Error::other("others may write to it"));
         }
         loop {
-            let file = private_file(partial)?;
+            let file = private_file::open(partial)?;
             wait_for(&file)?;
-            // What was locked may by now have another name, or none.
-            if is_at(&file, partial) {
+            if private_file::is_at(&file, partial) {
                 // What a killed server left in it goes now: nobody may find it whole.
                 file.set_len(0)?;
                 return Ok(file);
@@ -222,7 +223,7 @@ fn keep(mut claim: &File, code: &[u8], partial: &Path, compiled: &Path) -> io::R
     claim.write_all(code)?;
     claim.write_all(&Sha256::digest(code))?;
     claim.sync_all()?;
-    if !is_at(claim, partial) {
+    if !private_file::is_at(claim, partial) {
         return Err(io::Error::other("the file was removed while it was written"));
     }
     std::fs::rename(partial, compiled)
@@ -230,7 +231,7 @@ fn keep(mut claim: &File, code: &[u8], partial: &Path, compiled: &Path) -> io::R
 
 /// Removes the file of a claim that comes to nothing; never that of another server.
 fn give_up(claim: Option<&File>, partial: &Path) {
-    if claim.is_some_and(|file| is_at(file, partial)) {
+    if claim.is_some_and(|file| private_file::is_at(file, partial)) {
         let _ = std::fs::remove_file(partial);
     }
 }
@@ -269,18 +270,6 @@ fn is_whole(path: &Path) -> io::Result<bool> {
     let mut expected = Vec::new();
     file.read_to_end(&mut expected)?;
     Ok(expected == digest.finalize().as_slice())
-}
-
-fn private_file(path: &Path) -> io::Result<File> {
-    OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(path)
-}
-
-fn is_at(file: &File, path: &Path) -> bool {
-    let identity = |data: Metadata| (data.dev(), data.ino());
-    match (file.metadata(), path.metadata()) {
-        (Ok(locked), Ok(named)) => identity(locked) == identity(named),
-        _ => false,
-    }
 }
 
 /// Takes the lock, or gives up when its holder seems stuck: compiling twice is only

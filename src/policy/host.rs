@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock};
 
 use tokio::sync::Semaphore;
 use wasmtime::Engine;
@@ -12,6 +12,7 @@ use super::component::{self, Loaded};
 use super::error::{Failure, PolicyError};
 use super::source::{ComponentSource, Source};
 use super::{engine, metadata};
+use crate::lock::lock;
 
 /// The host of all policies of a process: one engine, started by the first call.
 pub struct Host {
@@ -147,9 +148,4 @@ impl Host {
         }
         checked.insert((loaded.identity.digest.clone(), config.to_owned()));
     }
-}
-
-/// A panic elsewhere leaves these maps whole: they are only ever replaced into.
-fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

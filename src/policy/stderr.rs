@@ -2,13 +2,15 @@
 
 use std::collections::VecDeque;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 
 use tokio::io::AsyncWrite;
 use wasmtime_wasi::async_trait;
 use wasmtime_wasi::cli::{IsTerminal, StdoutStream};
 use wasmtime_wasi::p2::{OutputStream, Pollable, StreamResult};
+
+use crate::lock::lock;
 
 /// How much is kept, in bytes: what an error quotes. A panic's message is the last
 /// that a guest writes.
@@ -22,12 +24,12 @@ pub(super) struct Tail(Arc<Mutex<VecDeque<u8>>>);
 
 impl Tail {
     pub(super) fn text(&self) -> String {
-        let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let kept = lock(&self.0);
         String::from_utf8_lossy(&kept.iter().copied().collect::<Vec<_>>()).into_owned()
     }
 
     fn push(&self, bytes: &[u8]) {
-        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut kept = lock(&self.0);
         kept.extend(&bytes[bytes.len().saturating_sub(KEPT)..]);
         let excess = kept.len().saturating_sub(KEPT);
         kept.drain(..excess);

@@ -8,7 +8,7 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -20,6 +20,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use super::wire::{self, Notice, PROTOCOL, Request};
 use crate::agent::job::Job;
 use crate::agent::tree::{self, Tree};
+use crate::lock::lock;
 
 /// The handle to the runner. Dropping it ends all runs.
 #[derive(Debug)]
@@ -248,9 +249,4 @@ fn bury(mut process: Child, runs: Vec<String>) {
             tracing::warn!("some processes of a lost run do not end when killed");
         }
     }
-}
-
-/// A thread that panicked leaves a map that is still whole.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
