@@ -224,7 +224,7 @@ fn identical_calls() {
     let world = World::with_agent("count ../runs\nwait ../go\nanswer ok");
     let mut client = Client::connect(&world);
     for id in 1001..=1000 + IDENTICAL {
-        client.send_call(id, "dispatch", json!({"agent": "infra", "task": "the same"}));
+        client.begin(&id.to_string(), "dispatch", json!({"agent": "infra", "task": "the same"}));
     }
     // Each is told that its agent works, then each gets the answer.
     let mut receive = |count| (0..count).for_each(|_| drop(client.receive()));

@@ -7,6 +7,8 @@ mod config;
 mod interface;
 mod mcp;
 mod policies;
+#[cfg(target_os = "linux")]
+mod processes;
 mod prompts;
 mod readme;
 mod sandbox;

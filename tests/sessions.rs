@@ -77,10 +77,10 @@ fn two_runs_of_one_conversation_never_overlap_also_from_two_servers() {
             "infra",
             "take ../turn\ntouch ../first-runs\nwait ../go\ngive-back ../turn\nanswer ok",
         );
-        clients[0].send_call(101, "dispatch_session", go_on("one"));
+        clients[0].begin("101", "dispatch_session", go_on("one"));
         world.wait_for("first-runs");
         let second = clients.last_mut().expect("a client");
-        second.send_call(102, "dispatch_session", go_on("two"));
+        second.begin("102", "dispatch_session", go_on("two"));
         // Time enough for the second to begin by mistake: a whole other dispatch.
         second.tool("dispatch", json!({"agent": "other", "task": "x"}));
         fs::write(world.path("go"), "").expect("a file");
@@ -88,7 +88,7 @@ fn two_runs_of_one_conversation_never_overlap_also_from_two_servers() {
         for client in &mut clients {
             while answers < 2 {
                 let message = client.receive();
-                if message["id"].is_u64() {
+                if message["id"].is_string() {
                     let result = &message["result"]["structuredContent"];
                     assert_eq!(result["result"], "ok", "{servers} servers: {message}");
                     answers += 1;
@@ -108,7 +108,7 @@ fn two_runs_of_one_conversation_never_overlap_also_from_two_servers() {
 fn a_run_that_would_wait_for_itself_is_refused() {
     let world = World::with_agent("record\nwait ../go\nanswer ok");
     let mut client = Client::connect(&world);
-    client.send_call(101, "dispatch_session", json!({"agent": "infra", "task": "begin"}));
+    client.begin("101", "dispatch_session", json!({"agent": "infra", "task": "begin"}));
     assert_eq!(client.receive()["params"]["message"], "'infra' works: 0 s");
     world.wait_for("infra/directory");
     let environment = world.recorded("infra", "environment");
@@ -126,7 +126,7 @@ fn a_run_that_would_wait_for_itself_is_refused() {
     let reply: Value = serde_json::from_slice(&output.stdout).expect("JSON");
     assert_eq!(reply["error_type"], "recursion", "{reply}");
     fs::write(world.path("go"), "").expect("a file");
-    assert_eq!(client.receive()["id"], 101);
+    assert_eq!(client.receive()["id"], "101");
 }
 
 #[test]
@@ -135,7 +135,7 @@ fn a_caller_may_give_more_time_than_the_config() {
     world.config(&world.agents_yaml(&["infra"]).replace("settings:", "    timeout: 1\nsettings:"));
     let mut client = Client::connect(&world);
     let with_time = json!({"agent": "infra", "task": "x", "timeout_seconds": "3600"});
-    client.send_call(101, "dispatch_session", with_time);
+    client.begin("101", "dispatch_session", with_time);
     assert_eq!(client.receive()["params"]["message"], "'infra' works: 0 s");
     let reply = client.tool("dispatch", json!({"agent": "infra", "task": "x"}));
     assert_eq!(reply["error_type"], "timeout", "{reply}");

@@ -176,7 +176,7 @@ fn conversations_neither_use_nor_leave_answers() {
 fn send_and_see_run(client: &mut Client, ids: std::ops::RangeInclusive<u64>) {
     let count = ids.clone().count();
     for id in ids {
-        client.send_call(id, "dispatch", json!({"agent": "infra", "task": "look"}));
+        client.begin(&id.to_string(), "dispatch", json!({"agent": "infra", "task": "look"}));
     }
     for _ in 0..count {
         let notice = client.receive();
@@ -226,19 +226,19 @@ fn who_leaves_a_run_leaves_it_to_the_others_and_the_last_ends_it() {
     let world = World::with_agent("count ../runs\nwait ../go\nanswer ok");
     let mut client = Client::connect(&world);
     send_and_see_run(&mut client, 101..=103);
-    client.cancel(101);
-    client.cancel(103);
+    client.cancel("101");
+    client.cancel("103");
     // Whoever is cancelled gets no answer; what is answered next shows that it was seen.
     client.tool("list_agents", json!({}));
     fs::write(world.path("go"), "").expect("a file");
-    assert_eq!(client.receive()["id"], 102);
+    assert_eq!(client.receive()["id"], "102");
     assert_eq!(runs(&world), 1);
 
     fs::remove_file(world.path("go")).expect("the file");
     client.tool("cache_clear", json!({}));
     send_and_see_run(&mut client, 201..=202);
-    client.cancel(201);
-    client.cancel(202);
+    client.cancel("201");
+    client.cancel("202");
     world.wait_for_no_process();
     // The run that was given up is nobody's: whoever asks now has one of their own.
     fs::write(world.path("go"), "").expect("a file");
@@ -265,10 +265,10 @@ fn a_limit_of_thirty_runs_thirty() {
     let mut client = Client::connect(&world);
     for id in 101..=130 {
         let task = format!("task {id}");
-        client.send_call(id, "dispatch", json!({"agent": "infra", "task": task}));
+        client.begin(&id.to_string(), "dispatch", json!({"agent": "infra", "task": task}));
     }
     let mut answered = 0;
     while answered < 30 {
-        answered += usize::from(client.receive()["id"].is_u64());
+        answered += usize::from(client.receive()["id"].is_string());
     }
 }

@@ -1,6 +1,7 @@
 //! A client that speaks JSON-RPC to a server over the lines of its standard
 //! streams, so that a test sees what really goes over the wire.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{Read, Write};
 use std::os::fd::OwnedFd;
@@ -153,22 +154,35 @@ impl Client {
         serde_json::from_str(content[0]["text"].as_str().expect("text")).expect("JSON")
     }
 
-    /// Calls a tool under this id and with a progress token, and waits for nothing.
-    pub fn send_call(&mut self, id: u64, tool: &str, arguments: Value) {
+    /// Calls a tool under this request id, which is also its progress token, and does
+    /// not wait for its result.
+    pub fn begin(&mut self, id: &str, tool: &str, arguments: Value) {
         let params = json!({"name": tool, "arguments": arguments, "_meta": {"progressToken": id}});
-        self.send(
-            &json!({"jsonrpc": "2.0", "id": id, "method": "tools/call", "params": params})
-                .to_string(),
-        );
+        let call = json!({"jsonrpc": "2.0", "id": id, "method": "tools/call", "params": params});
+        self.send(&call.to_string());
     }
 
-    /// Takes a call back.
-    pub fn cancel(&mut self, id: u64) {
+    /// Gives up a call that was begun.
+    pub fn cancel(&mut self, id: &str) {
         let params = json!({"requestId": id});
-        self.send(
-            &json!({"jsonrpc": "2.0", "method": "notifications/cancelled", "params": params})
-                .to_string(),
-        );
+        let notice =
+            json!({"jsonrpc": "2.0", "method": "notifications/cancelled", "params": params});
+        self.send(&notice.to_string());
+    }
+
+    /// Waits for the results of so many calls that were begun: the JSON in their text
+    /// blocks, by request id.
+    #[track_caller]
+    pub fn finish(&mut self, calls: usize) -> BTreeMap<String, Value> {
+        let mut results = BTreeMap::new();
+        while results.len() < calls {
+            let message = self.receive();
+            if let Some(id) = message["id"].as_str() {
+                let text = message["result"]["content"][0]["text"].as_str().expect("text");
+                results.insert(id.to_owned(), serde_json::from_str(text).expect("JSON"));
+            }
+        }
+        results
     }
 
     /// The server's process id.

@@ -104,7 +104,55 @@ impl World {
     #[cfg(target_os = "linux")]
     #[track_caller]
     pub fn wait_for_no_process(&self) {
-        until(|| marked_processes(self).is_empty(), || format!("{:?}", marked_processes(self)));
+        until(|| self.processes().is_empty(), || format!("{:?}", self.processes()));
+    }
+
+    /// Waits until no process of this agent's runs is left.
+    #[cfg(target_os = "linux")]
+    #[track_caller]
+    pub fn wait_for_no_process_of(&self, agent: &str) {
+        until(|| !self.has_process_of(agent), || format!("{:?}", self.processes()));
+    }
+
+    /// Is a process of this agent alive, be it its leader or what it left behind?
+    #[cfg(target_os = "linux")]
+    pub fn has_process_of(&self, agent: &str) -> bool {
+        let directory = self.path(agent);
+        let directory = directory.to_str().expect("UTF-8");
+        self.processes().iter().any(|process| {
+            process.split(' ').any(|word| {
+                word.strip_prefix(directory)
+                    .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+            })
+        })
+    }
+
+    /// Every process of a run of this world: those with a run's mark, and those that
+    /// hid it but are still in this world's folder or name it. Each with its working
+    /// directory and its command line.
+    #[cfg(target_os = "linux")]
+    pub fn processes(&self) -> Vec<String> {
+        let folder = self.folder.path().to_str().expect("UTF-8").to_owned();
+        let mut found = Vec::new();
+        for entry in fs::read_dir("/proc").expect("/proc").flatten() {
+            let read = |name: &str| {
+                let text = fs::read(entry.path().join(name)).unwrap_or_default();
+                String::from_utf8_lossy(&text).replace('\0', " ")
+            };
+            let link = |name: &str| fs::read_link(entry.path().join(name)).unwrap_or_default();
+            let (directory, command) = (link("cwd").display().to_string(), read("cmdline"));
+            let environment = read("environ");
+            let ours =
+                [&directory, &command, &environment].iter().any(|text| text.contains(&folder));
+            // The server and its runner are no processes of a run, unless an agent
+            // has started them.
+            let of_run =
+                environment.contains("AGENT_DISPATCH_RUN=") || link("exe") != Path::new(BINARY);
+            if ours && of_run {
+                found.push(format!("{directory} {command}"));
+            }
+        }
+        found
     }
 
     /// Runs the binary under test to its end.
@@ -171,7 +219,7 @@ pub fn fake_agent() -> &'static Path {
 /// Looks again and again until it is so. There is no event for what other processes
 /// do; the deadline only guards against hanging.
 #[track_caller]
-fn until(mut is_so: impl FnMut() -> bool, otherwise: impl FnOnce() -> String) {
+pub fn until(mut is_so: impl FnMut() -> bool, otherwise: impl FnOnce() -> String) {
     let deadline = Instant::now() + Duration::from_mins(1);
     while !is_so() {
         assert!(Instant::now() < deadline, "{}", otherwise());

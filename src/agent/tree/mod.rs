@@ -42,7 +42,7 @@ pub(super) fn end(tree: &mut Tree, deadline: impl Fn() -> Instant) -> usize {
         if left.is_zero() {
             break;
         }
-        if tree.look() == 0 {
+        if is_gone(tree) {
             return 0;
         }
         tree.ask();
@@ -53,9 +53,11 @@ pub(super) fn end(tree: &mut Tree, deadline: impl Fn() -> Instant) -> usize {
         // Held first and killed when nothing new appears: a process that is held
         // starts no other behind our back.
         loop {
-            let alive = tree.look();
-            if alive == 0 || Instant::now() > patience {
-                return alive;
+            if is_gone(tree) {
+                return 0;
+            }
+            if Instant::now() > patience {
+                return tree.look();
             }
             if !tree.hold() {
                 break;
@@ -65,3 +67,13 @@ pub(super) fn end(tree: &mut Tree, deadline: impl Fn() -> Instant) -> usize {
         tree.wait(STEP);
     }
 }
+
+/// Is nothing left? Looking takes time: a process that starts another and ends
+/// meanwhile may be too dead to be seen, and the other too young. The next look
+/// sees that one.
+fn is_gone(tree: &mut Tree) -> bool {
+    (0..LOOKS).all(|_| tree.look() == 0)
+}
+
+/// How many looks in a row must find nothing.
+const LOOKS: usize = 3;
