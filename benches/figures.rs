@@ -27,7 +27,7 @@ use rmcp::service::RequestContext;
 use rmcp::{ErrorData, RoleServer, ServerHandler, ServiceExt};
 use serde_json::json;
 use support::mcp::{Client, Streams};
-use support::{BINARY, World, fake_agent};
+use support::{BINARY, World, fake_agent, runner_of};
 
 const BARE_SERVER: &str = "bare-server";
 const STARTS: usize = 200;
@@ -118,7 +118,7 @@ fn memory() {
         client.tool("dispatch", json!({"agent": "infra", "task": format!("task {number}")}));
     }
     figure("memory after 100 dispatches, PSS, MiB", proportional_set_size(client.pid()));
-    let runner = child_of(client.pid());
+    let runner = runner_of(client.pid());
     figure("… and of its runner, PSS, MiB", runner.map_or(f64::NAN, proportional_set_size));
 }
 
@@ -301,12 +301,4 @@ fn proportional_set_size(pid: u32) -> f64 {
     let line = rollup.lines().find_map(|line| line.strip_prefix("Pss:"));
     let kib = line.and_then(|line| line.trim().trim_end_matches(" kB").parse::<f64>().ok());
     kib.map_or(f64::NAN, |kib| kib / 1024.0)
-}
-
-fn child_of(pid: u32) -> Option<u32> {
-    let parent = format!("PPid:\t{pid}\n");
-    fs::read_dir("/proc").ok()?.flatten().find_map(|entry| {
-        let status = fs::read_to_string(entry.path().join("status")).ok()?;
-        status.contains(&parent).then(|| entry.file_name().to_str()?.parse().ok())?
-    })
 }

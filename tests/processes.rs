@@ -114,17 +114,9 @@ impl Process {
 }
 
 /// The runner of this server.
+#[track_caller]
 fn runner_of(server: u32) -> u32 {
-    let threads = fs::read_dir(format!("/proc/{server}/task")).expect("the server's threads");
-    let lists = threads.flatten().map(|thread| thread.path().join("children"));
-    let children = lists.flat_map(|list| {
-        let list = fs::read_to_string(list).unwrap_or_default();
-        list.split_whitespace().map(|pid| pid.parse().expect("a pid")).collect::<Vec<u32>>()
-    });
-    let is_runner = |pid: &u32| {
-        fs::read(format!("/proc/{pid}/cmdline")).is_ok_and(|line| line.ends_with(b"\0runner\0"))
-    };
-    children.into_iter().find(is_runner).expect("a runner")
+    crate::support::runner_of(server).expect("a runner")
 }
 
 #[test]

@@ -243,3 +243,18 @@ pub fn marked_processes(world: &World) -> Vec<String> {
     }
     found
 }
+
+/// The runner of this server, if it has one by now.
+#[cfg(target_os = "linux")]
+pub fn runner_of(server: u32) -> Option<u32> {
+    let threads = fs::read_dir(format!("/proc/{server}/task")).ok()?;
+    let lists = threads.flatten().map(|thread| thread.path().join("children"));
+    let children = lists.flat_map(|list| {
+        let list = fs::read_to_string(list).unwrap_or_default();
+        list.split_whitespace().map(|pid| pid.parse().expect("a pid")).collect::<Vec<u32>>()
+    });
+    let is_runner = |pid: &u32| {
+        fs::read(format!("/proc/{pid}/cmdline")).is_ok_and(|line| line.ends_with(b"\0runner\0"))
+    };
+    children.into_iter().find(is_runner)
+}
