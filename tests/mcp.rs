@@ -231,16 +231,20 @@ fn what_cannot_be_served_is_an_error_in_the_answer() {
         (json!({"task": "look"}), "'agent' is missing"),
         (json!({"agent": "infra", "task": "  "}), "'task' is missing"),
         (json!({"agent": "infra", "task": 7}), "'task' has to be a text, not a number"),
-        (json!({"agent": "infra", "task": "look", "goal": null}), "'goal' has to be a text"),
+        (json!({"agent": "infra", "task": null}), "'task' is missing"),
+        (json!({"agent": "infra", "task": "look", "goal": []}), "'goal' has to be a text"),
         (json!({"agent": "infra", "task": "x", "fresh": "maybe"}), "'fresh' has to be true or"),
         (json!({"agent": "infra", "task": "x", "timeout_seconds": 1.5}), "'timeout_seconds' has"),
-        (json!({"agent": "infra", "task": "x", "timeout_seconds": null}), "'timeout_seconds' has"),
+        (json!({"agent": "infra", "task": "x", "timeout_seconds": {}}), "'timeout_seconds' has"),
     ] {
         let answer = client.call("dispatch", arguments);
         assert_eq!(answer["isError"], true, "{answer}");
         let error = answer["structuredContent"]["error"].as_str().expect("error");
         assert!(error.starts_with(part), "{error}");
     }
+    let nothing = json!({"agent": "infra", "task": "y", "context": null, "timeout_seconds": null,
+        "fresh": null});
+    assert_eq!(client.tool("dispatch", nothing)["result"], "hello");
     let answer = client.call("no_such_tool", json!({}));
     assert_eq!(answer["isError"], true);
     // None of it ended the session.

@@ -48,7 +48,7 @@ fn a_conversation_stays_with_its_agent() {
     let refused = resume(&mut client, "other", &first["session_id"]);
     let error = refused["error"].as_str().expect("an error");
     assert!(error.contains("'infra', not with 'other'"), "{error}");
-    assert!(refused["hint"].as_str().expect("a hint").contains("session_id"));
+    assert!(refused["hint"].as_str().expect("a hint").contains("name no session"));
     assert!(!world.path("other/prompt").exists());
 }
 
@@ -99,8 +99,7 @@ fn two_runs_of_one_conversation_never_overlap_also_from_two_servers() {
             }
         }
         assert_eq!(answers, 2);
-        let locks = world.path("home/.local/state/agent-dispatch/sessions");
-        assert_eq!(fs::read_dir(locks).expect("the folder of locks").count(), 0);
+        world.wait_for_no_session_lock();
     }
 }
 
@@ -155,4 +154,71 @@ fn a_nested_dispatch_at_a_full_limit_finishes() {
     let reply = client.tool("dispatch", json!({"agent": "outer", "task": "x"}));
     assert_eq!(reply["result"], "ok", "{reply}");
     assert!(world.path("inner-ran").exists());
+}
+
+#[test]
+fn who_waits_for_a_place_keeps_no_conversation_from_others() {
+    let world = World::with_agent("answer hello");
+    let binary = crate::support::BINARY;
+    world.agent("outer", "");
+    world.config(&format!("{}  max_concurrency: 1\n", world.agents_yaml(&["infra", "outer"])));
+    let mut client = Client::connect(&world);
+    let begin = json!({"agent": "infra", "task": "begin"});
+    let session = client.tool("dispatch_session", begin)["session_id"].clone();
+    let id = session.as_str().expect("a session");
+    // It has the only place, and will want the conversation that the next call waits
+    // to go on with.
+    world.agent(
+        "outer",
+        &format!("touch ../outer-runs\nwait ../go\nrun {binary} dispatch infra x --session {id}\nanswer ok"),
+    );
+    client.begin("outer", "dispatch", json!({"agent": "outer", "task": "x"}));
+    world.wait_for("outer-runs");
+    let go_on = json!({"agent": "infra", "task": "go on", "session_id": session});
+    client.begin("waits", "dispatch_session", go_on);
+    // Answered after the call before it has been looked at.
+    client.tool("list_agents", json!({}));
+    fs::write(world.path("go"), "").expect("a file");
+    let replies = client.finish(2);
+    assert_eq!(replies["outer"]["result"], "ok", "{replies:?}");
+    assert_eq!(replies["waits"]["result"], "hello", "{replies:?}");
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_conversation_whose_server_was_killed_is_free_when_its_run_is_gone() {
+    let world = World::with_agent("answer hello");
+    let mut client = Client::connect(&world);
+    let begin = json!({"agent": "infra", "task": "begin"});
+    let session = client.tool("dispatch_session", begin)["session_id"].clone();
+    let go_on = json!({"agent": "infra", "task": "go on", "session_id": session});
+    world.agent("infra", "ignore-term\ntake ../turn\nhang");
+    client.begin("first", "dispatch_session", go_on.clone());
+    world.wait_for("turn");
+    world.agent("infra", "answer after");
+    let mut second = Client::connect(&world);
+    second.begin("second", "dispatch_session", go_on);
+    drop(client);
+    // It ignores being asked, so it is there for a while; nobody may run beside it.
+    let works =
+        |message: Value| message["params"]["message"].as_str()?.contains("works").then_some(());
+    while works(second.receive()).is_none() {}
+    assert!(
+        !world.has_process_of("infra") || world.processes().len() <= 1,
+        "{:?}",
+        world.processes()
+    );
+    assert_eq!(second.finish(1)["second"]["result"], "after");
+}
+
+#[test]
+fn a_resume_that_failed_does_not_bind_the_conversation() {
+    let world = World::with_agent("answer hello");
+    let fails = r#"out {"type":"result","subtype":"error_during_execution","is_error":true,"num_turns":0,"errors":["No conversation found with session ID"]}"#;
+    world.agent("wrong", &format!("{fails}\nexit 1"));
+    world.config(&world.agents_yaml(&["infra", "wrong"]));
+    let mut client = Client::connect(&world);
+    let session = json!("11111111-2222-4333-8444-555555555555");
+    assert_eq!(resume(&mut client, "wrong", &session)["success"], false);
+    assert_eq!(resume(&mut client, "infra", &session)["result"], "hello");
 }

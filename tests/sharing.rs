@@ -37,6 +37,13 @@ fn the_same_question_gets_the_same_answer() {
     assert_eq!((&fresh["result"], fresh.get("cached")), (&json!("second"), None));
     assert_eq!(ask(&mut client)["result"], "second");
     assert_eq!(runs(&world), 2);
+
+    // Whatever comes of it, the old answer is not given again.
+    world.agent("infra", "count ../runs\nexit 3");
+    let failed = client.tool("dispatch", json!({"agent": "infra", "task": "look", "fresh": true}));
+    assert_eq!(failed["success"], false);
+    assert_eq!(ask(&mut client)["success"], false);
+    assert_eq!(runs(&world), 4);
 }
 
 #[test]
@@ -129,6 +136,7 @@ fn the_config_can_switch_it_off() {
         yaml.replace("settings:", "    cache: false\nsettings:"),
         format!("{yaml}  cache: {{enabled: false}}\n"),
         format!("{yaml}  cache: {{ttl: 0}}\n"),
+        format!("{yaml}  cache: false\n"),
     ]
     .iter()
     .enumerate()
@@ -271,4 +279,30 @@ fn a_limit_of_thirty_runs_thirty() {
     while answered < 30 {
         answered += usize::from(client.receive()["id"].is_string());
     }
+}
+
+#[test]
+fn nobody_joins_a_run_that_is_being_ended() {
+    let world = World::with_agent("count ../runs\nignore-term\ntouch ../is-deaf\nhang");
+    world.config(&world.agents_yaml(&["infra"]).replace("settings:", "    timeout: 1\nsettings:"));
+    let mut client = Client::connect(&world);
+    send_and_see_run(&mut client, 101..=101);
+    world.wait_for("is-deaf");
+    // Its time is over after a second, and it is killed two seconds later.
+    world.agent("infra", "count ../runs\nanswer better");
+    let mut tries = 0;
+    let reply = loop {
+        tries += 1;
+        client.begin(
+            &format!("try-{tries}"),
+            "dispatch",
+            json!({"agent": "infra", "task": "look"}),
+        );
+        client.cancel(&format!("try-{tries}"));
+        client.tool("list_agents", json!({}));
+        if runs(&world) > 1 {
+            break ask(&mut client);
+        }
+    };
+    assert_eq!(reply["result"], "better", "{reply}");
 }

@@ -78,6 +78,8 @@ pub enum RunEvent {
         /// The HTTP status, if there was one.
         status: Option<u64>,
     },
+    /// It is being ended from here; what it says still counts.
+    Ending,
     /// The agent was not allowed to use a tool, and goes on without it.
     Denied {
         /// The tool's name.

@@ -136,6 +136,12 @@ impl Failure {
         Self { error_type, message: message.into(), hint: None }
     }
 
+    /// The caller gave up in time.
+    pub fn cancelled_before_start() -> Self {
+        let message = "the dispatch was cancelled before the agent was started";
+        Self::new(ErrorType::Cancelled, message)
+    }
+
     /// The same with a hint.
     #[must_use]
     pub fn hint(mut self, hint: impl Into<String>) -> Self {

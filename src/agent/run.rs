@@ -2,6 +2,7 @@
 
 use std::future::pending;
 use std::io;
+use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
 
 use tokio_util::sync::CancellationToken;
@@ -23,11 +24,14 @@ const STDERR_KEPT: usize = 64 * 1024;
 /// How long the runner may take, beyond the grace, to tell that a run is gone.
 const GONE_PATIENCE: Duration = Duration::from_secs(3);
 
-/// Runs an agent and says how it ended. Dropped before that, it ends the agent.
+/// Runs an agent and says how it ended. Dropped before that, it ends the agent. `held`
+/// stays open until nothing of the run is left, also when this process is killed: a lock,
+/// say.
 pub async fn run(
     cli: &dyn Cli,
     runner: &Runner,
     request: &RunRequest,
+    held: Option<OwnedFd>,
     cancel: &CancellationToken,
     observe: &mut (dyn FnMut(RunEvent) + Send),
 ) -> Outcome {
@@ -36,11 +40,10 @@ pub async fn run(
         Err(refusal) => return refusal.into(),
     };
     if cancel.is_cancelled() {
-        let message = "the caller gave up before the agent was started";
-        return Outcome::failed(Failure::new(ErrorType::Cancelled, message));
+        return Outcome::failed(Failure::cancelled_before_start());
     }
     let mut reader = cli.reader(request);
-    match execute(runner, &job, request, cancel, &mut *reader, observe).await {
+    match execute(runner, &job, request, held, cancel, &mut *reader, observe).await {
         Ok(ending) => reader.outcome(&ending),
         Err(failure) => Outcome::failed(failure),
     }
@@ -51,12 +54,13 @@ async fn execute(
     runner: &Runner,
     job: &Job,
     request: &RunRequest,
+    held: Option<OwnedFd>,
     cancel: &CancellationToken,
     reader: &mut dyn Reader,
     observe: &mut (dyn FnMut(RunEvent) + Send),
 ) -> Result<Ending, Failure> {
     let started = Instant::now();
-    let (run, mut pipes) = start(runner, job, &request.prompt).map_err(|error| {
+    let (run, mut pipes) = start(runner, job, &request.prompt, held).map_err(|error| {
         Failure::new(ErrorType::CliError, format!("the agent could not be started: {error}"))
     })?;
     let mut watch =
@@ -69,7 +73,7 @@ async fn execute(
             notice = watch.run.notice() => {
                 watch.heard(notice, observe)?;
                 if watch.lost {
-                    watch.stop(StopReason::RunnerLost, reader);
+                    watch.stop(StopReason::RunnerLost, reader, observe);
                 }
                 if watch.is_done() {
                     break;
@@ -78,17 +82,17 @@ async fn execute(
             bytes = pipes.stdout.step(), if pipes.stdout.is_open() => {
                 pipes.lines.push(bytes, |line| reader.line(line, observe));
                 if pipes.lines.total() > STDOUT_BOUND {
-                    watch.stop(StopReason::OutputLimit, reader);
+                    watch.stop(StopReason::OutputLimit, reader, observe);
                     pipes.stdout.close();
                 }
             }
             bytes = pipes.stderr.step(), if pipes.stderr.is_open() => pipes.tail.push(bytes),
             () = pipes.stdin.step(), if pipes.stdin.is_open() => {}
             () = &mut timeout, if watch.stopped.is_none() => {
-                watch.stop(StopReason::Timeout, reader);
+                watch.stop(StopReason::Timeout, reader, observe);
             }
             () = cancel.cancelled(), if watch.stopped.is_none() => {
-                watch.stop(StopReason::Cancelled, reader);
+                watch.stop(StopReason::Cancelled, reader, observe);
             }
             () = at(patience) => break,
         }
@@ -112,7 +116,12 @@ struct Pipes {
     tail: Tail,
 }
 
-fn start(runner: &Runner, job: &Job, prompt: &str) -> io::Result<(Run, Pipes)> {
+fn start(
+    runner: &Runner,
+    job: &Job,
+    prompt: &str,
+    held: Option<OwnedFd>,
+) -> io::Result<(Run, Pipes)> {
     let ((stdin, to_child), (from_child, stdout), (errors, stderr)) =
         (io::pipe()?, io::pipe()?, io::pipe()?);
     let pipes = Pipes {
@@ -122,7 +131,8 @@ fn start(runner: &Runner, job: &Job, prompt: &str) -> io::Result<(Run, Pipes)> {
         lines: Lines::default(),
         tail: Tail::new(STDERR_KEPT),
     };
-    let streams = Streams { stdin: stdin.into(), stdout: stdout.into(), stderr: stderr.into() };
+    let (stdin, stdout, stderr) = (stdin.into(), stdout.into(), stderr.into());
+    let streams = Streams { stdin, stdout, stderr, held };
     Ok((runner.start(job, streams)?, pipes))
 }
 
@@ -192,8 +202,14 @@ impl Watch {
         self.gone || (self.exit.is_some() && self.stopped.is_none())
     }
 
-    fn stop(&mut self, reason: StopReason, reader: &dyn Reader) {
+    fn stop(
+        &mut self,
+        reason: StopReason,
+        reader: &dyn Reader,
+        observe: &mut (dyn FnMut(RunEvent) + Send),
+    ) {
         if self.stopped.is_none() {
+            observe(RunEvent::Ending);
             self.run.stop(tree::GRACE);
             self.stopped = Some(Stopped { reason, after_result: reader.has_result() });
             self.patience = Some(tokio::time::Instant::now() + tree::GRACE + GONE_PATIENCE);

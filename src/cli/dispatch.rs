@@ -22,7 +22,7 @@ pub(super) async fn run(
         caller: arguments.caller,
         goal: arguments.goal,
         timeout_seconds: arguments.timeout,
-        conversation: arguments.session.map_or(Conversation::None, Conversation::Resume),
+        conversation: arguments.session.map_or(Conversation::None, |id| Conversation::from_id(&id)),
         fresh: arguments.fresh,
     };
     if arguments.dry_run {

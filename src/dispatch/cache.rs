@@ -1,7 +1,8 @@
 //! Answers that are given again to the same question, in memory.
 
 use std::num::NonZeroUsize;
-use std::time::{Duration, Instant};
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
 
 use lru::LruCache;
 use serde::Serialize;
@@ -21,8 +22,16 @@ pub(super) struct Cache {
 }
 
 struct Entry {
-    reply: Reply,
-    since: Instant,
+    reply: Arc<Reply>,
+    /// By the clock on the wall: the others may stand still while the machine sleeps.
+    since: SystemTime,
+}
+
+impl Entry {
+    /// None where the clock was set back meanwhile.
+    fn age(&self) -> Option<Duration> {
+        self.since.elapsed().ok()
+    }
 }
 
 #[derive(Default)]
@@ -56,31 +65,40 @@ impl Cache {
         Self { entries: LruCache::unbounded(), bytes: 0, counters: Counters::default() }
     }
 
-    /// The answer to a question, if there is one that is young enough.
-    pub(super) fn get(&mut self, key: &Key, settings: CacheSettings) -> Option<Reply> {
-        let ttl = ttl(settings);
-        let young = self.entries.get(key).filter(|entry| entry.since.elapsed() <= ttl);
-        if let Some(entry) = young {
-            self.counters.hits += 1;
-            return Some(entry.reply.clone().kept_for(entry.since.elapsed()));
+    /// The answer to a question and its age, if there is one that is young enough.
+    pub(super) fn get(
+        &mut self,
+        key: &Key,
+        settings: CacheSettings,
+    ) -> Option<(Arc<Reply>, Duration)> {
+        let entry = self.entries.get(key);
+        let found = entry.and_then(|entry| Some((Arc::clone(&entry.reply), entry.age()?)));
+        let young = found.filter(|(_, age)| *age <= ttl(settings));
+        match young {
+            Some(_) => self.counters.hits += 1,
+            None => self.counters.misses += 1,
         }
-        self.counters.misses += 1;
-        None
+        young
     }
 
     /// Keeps an answer, if it fits.
-    pub(super) fn put(&mut self, key: Key, reply: &Reply, settings: CacheSettings) {
+    pub(super) fn put(&mut self, key: Key, reply: &Arc<Reply>, settings: CacheSettings) {
         let bytes = reply.bytes();
         if bytes > BYTES {
             return;
         }
         self.remove_old(settings);
-        let entry = Entry { reply: reply.clone(), since: Instant::now() };
-        if let Some((_, replaced)) = self.entries.push(key, entry) {
-            self.bytes -= replaced.reply.bytes();
-        }
+        self.remove(&key);
+        self.entries.put(key, Entry { reply: Arc::clone(reply), since: SystemTime::now() });
         self.bytes += bytes;
         self.make_room(settings);
+    }
+
+    /// Forgets the answer to a question.
+    pub(super) fn remove(&mut self, key: &Key) {
+        if let Some(entry) = self.entries.pop(key) {
+            self.bytes -= entry.reply.bytes();
+        }
     }
 
     /// Forgets everything and says how many answers that were.
@@ -116,13 +134,11 @@ impl Cache {
     }
 
     fn remove_old(&mut self, settings: CacheSettings) {
-        let ttl = ttl(settings);
-        let old = self.entries.iter().filter(|(_, entry)| entry.since.elapsed() > ttl);
+        let is_old = |entry: &Entry| entry.age().is_none_or(|age| age > ttl(settings));
+        let old = self.entries.iter().filter(|(_, entry)| is_old(entry));
         let old: Vec<Key> = old.map(|(key, _)| *key).collect();
-        for key in old {
-            if let Some(entry) = self.entries.pop(&key) {
-                self.bytes -= entry.reply.bytes();
-            }
+        for key in &old {
+            self.remove(key);
         }
     }
 }
@@ -145,8 +161,9 @@ mod tests {
 
     const ONE_HOUR: CacheSettings = CacheSettings { enabled: true, ttl: 3600, max_size: 3 };
 
-    fn reply(text: &str) -> Reply {
-        Reply::of("a", Outcome { text: text.to_owned(), ..Outcome::default() }, None)
+    fn reply(text: &str) -> Arc<Reply> {
+        let outcome = Outcome { text: text.to_owned(), ..Outcome::default() };
+        Arc::new(Reply::of("a", outcome, None))
     }
 
     fn key(number: u8) -> Key {
@@ -158,9 +175,8 @@ mod tests {
         let mut cache = Cache::new();
         assert!(cache.get(&key(1), ONE_HOUR).is_none());
         cache.put(key(1), &reply("yes"), ONE_HOUR);
-        let again = cache.get(&key(1), ONE_HOUR).expect("an answer");
-        assert_eq!((again.result.as_str(), again.cached), ("yes", true));
-        assert_eq!(again.age_seconds, Some(0));
+        let (again, age) = cache.get(&key(1), ONE_HOUR).expect("an answer");
+        assert_eq!((again.result.as_str(), age.as_secs()), ("yes", 0));
         let no_time = CacheSettings { ttl: 0, ..ONE_HOUR };
         assert!(cache.get(&key(1), no_time).is_none());
         let stats = cache.stats(no_time);

@@ -2,8 +2,9 @@
 //! the same run; who asks what was just answered gets that answer.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -30,6 +31,8 @@ pub(super) struct Flight {
     pub(super) cancel: CancellationToken,
     /// How many wait for it; once 0, always 0.
     waiting: AtomicUsize,
+    /// It is being ended, so that it can answer nobody who asks now.
+    ending: AtomicBool,
     state: watch::Sender<State>,
 }
 
@@ -61,7 +64,8 @@ struct Listed {
 impl Flight {
     fn new(cancel: CancellationToken) -> (Arc<Self>, Seat) {
         let state = watch::Sender::new(State::On(Phase::Waiting));
-        let flight = Arc::new(Self { cancel, waiting: AtomicUsize::new(1), state });
+        let (waiting, ending) = (AtomicUsize::new(1), AtomicBool::new(false));
+        let flight = Arc::new(Self { cancel, waiting, ending, state });
         let seat = Seat { flight: Arc::clone(&flight), shared: false };
         (flight, seat)
     }
@@ -77,8 +81,16 @@ impl Flight {
         self.state.send_replace(State::On(Phase::Running));
     }
 
-    /// One more place, unless everybody has left: then the run is ending.
+    /// From now on nobody can join: the run is being ended.
+    pub(super) fn is_ending(&self) {
+        self.ending.store(true, Ordering::Release);
+    }
+
+    /// One more place, unless the run is being ended, as it is when all have left.
     fn join(self: &Arc<Self>) -> Option<Seat> {
+        if self.ending.load(Ordering::Acquire) {
+            return None;
+        }
         let one_more = |waiting| (waiting > 0).then_some(waiting + 1);
         self.waiting.fetch_update(Ordering::AcqRel, Ordering::Acquire, one_more).ok()?;
         Some(Seat { flight: Arc::clone(self), shared: true })
@@ -125,11 +137,11 @@ impl Landing {
     /// may be given again.
     pub(super) fn land(mut self, reply: Reply, may_be_kept: bool) {
         let reply = Arc::new(reply);
-        self.unlist(may_be_kept.then_some(&*reply));
+        self.unlist(may_be_kept.then_some(&reply));
         self.flight.state.send_replace(State::Over(reply));
     }
 
-    fn unlist(&mut self, keep: Option<&Reply>) {
+    fn unlist(&mut self, keep: Option<&Arc<Reply>>) {
         let Some(Listed { flights, key, settings }) = self.listed.take() else { return };
         let mut shared = lock(&flights.0);
         // Another run took its place, or all was cleared: its answer is not wanted.
@@ -168,12 +180,12 @@ struct Shared {
 
 /// What there is for one who asks.
 pub(super) enum Found {
-    /// An answer that was kept.
-    Answer(Box<Reply>),
+    /// An answer that was kept, and for how long.
+    Answer(Arc<Reply>, Duration),
     /// A run that is on.
     Running(Seat),
-    /// Nothing; the run has to be begun.
-    Nothing(Landing, Seat),
+    /// A run that is to be begun.
+    New(Landing, Seat),
 }
 
 impl Flights {
@@ -191,9 +203,12 @@ impl Flights {
         cancel: CancellationToken,
     ) -> Found {
         let mut shared = lock(&self.0);
-        if !fresh {
-            if let Some(reply) = shared.cache.get(&key, settings) {
-                return Found::Answer(Box::new(reply));
+        if fresh {
+            // Whatever comes of the new run, the old answer was not good enough.
+            shared.cache.remove(&key);
+        } else {
+            if let Some((reply, age)) = shared.cache.get(&key, settings) {
+                return Found::Answer(reply, age);
             }
             if let Some(seat) = shared.flights.get(&key).and_then(Flight::join) {
                 return Found::Running(seat);
@@ -202,7 +217,7 @@ impl Flights {
         let (flight, seat) = Flight::new(cancel);
         shared.flights.insert(key, Arc::clone(&flight));
         let listed = Some(Listed { flights: self.clone(), key, settings });
-        Found::Nothing(Landing { flight, listed }, seat)
+        Found::New(Landing { flight, listed }, seat)
     }
 
     /// Forgets all answers, also those that are still to come, and says how many there

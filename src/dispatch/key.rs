@@ -7,13 +7,14 @@ use super::plan::Plan;
 use crate::agent::{Cli, RunRequest};
 use crate::policy::{Limits, prompt};
 
-/// The version of [`Question`]: keys of different versions never meet.
+/// The version of [`Decisive`]: keys of different versions never meet.
 const FORMAT: u32 = 1;
 
 /// What tells a question from all others.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) struct Key([u8; 32]);
 
+#[cfg(test)]
 impl From<[u8; 32]> for Key {
     fn from(digest: [u8; 32]) -> Self {
         Self(digest)
@@ -23,10 +24,9 @@ impl From<[u8; 32]> for Key {
 /// All that decides about an answer: what the policy is given and which policy it
 /// is, what is run, and who answers. The ids of the run are not in it.
 #[derive(Serialize)]
-struct Question<'a> {
+struct Decisive<'a> {
     format: u32,
     run: &'a RunRequest,
-    program: Option<String>,
     environment: &'a [(String, String)],
     request: &'a prompt::Request,
     policy: &'a str,
@@ -35,19 +35,12 @@ struct Question<'a> {
 }
 
 impl Key {
-    /// The key of what is planned. `policy` is the digest of its component. Looks for
-    /// the program on the file system.
+    /// The key of what is planned. `policy` is the digest of its component.
     pub(super) fn of(plan: &Plan, policy: &str, environment: &[(String, String)]) -> Option<Self> {
         let source = plan.policy.source();
-        let question = Question {
+        let decisive = Decisive {
             format: FORMAT,
             run: &plan.run,
-            program: plan
-                .run
-                .command
-                .first()
-                .and_then(|program| which::which(program).ok())
-                .map(|path| path.display().to_string()),
             environment,
             request: &plan.seen,
             policy,
@@ -56,7 +49,7 @@ impl Key {
         };
         let mut digest = Sha256::new();
         // Writing into a digest cannot fail; what cannot be written has no key.
-        serde_json::to_writer(&mut digest, &question).ok()?;
+        serde_json::to_writer(&mut digest, &decisive).ok()?;
         Some(Self(digest.finalize().into()))
     }
 }

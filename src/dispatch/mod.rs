@@ -34,7 +34,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::agent::{Claude, ErrorType, Failure, RunEvent, RunRequest, Runner, Session};
+use crate::agent::{Claude, Failure, RunEvent, RunRequest, Runner, Session};
 use crate::config::{Config, Loader, Paths};
 use crate::lock::lock;
 use crate::policy::Host;
@@ -48,9 +48,10 @@ pub use reply::{Refusal, Reply};
 pub use request::{Conversation, Request};
 
 use flights::{Flight, Flights, Found, Landing};
-use plan::Plan;
+use plan::{Plan, Shareable};
+use prompt::Reader;
 use sessions::{Claim, Home, Sessions};
-use slots::Slots;
+use slots::{Slot, Slots};
 
 /// How long the agents of an ending server have before they are killed.
 const HURRIED_GRACE: Duration = Duration::from_millis(250);
@@ -116,23 +117,23 @@ impl Dispatcher {
     ) -> Result<Reply, Refusal> {
         let (agent, fresh) = (request.agent.clone(), request.fresh);
         let Some(prepared) = self.ending.run_until_cancelled(self.prepare(request)).await else {
-            return Ok(Reply::not_run(&agent, cancelled()));
+            return Ok(Reply::not_run(&agent, Failure::cancelled_before_start()));
         };
         let plan = match prepared? {
             Ok(plan) => plan,
             Err(failure) => return Ok(Reply::not_run(&agent, failure)),
         };
         let cancel = self.ending.child_token();
-        let found = if let Some(question) = &plan.question {
-            self.flights.find(question.key, plan.config.settings.cache, fresh, cancel)
+        let found = if let Some(Shareable { key, .. }) = plan.shareable {
+            self.flights.find(key, plan.config.settings.cache, fresh, cancel)
         } else {
             let (landing, seat) = Flight::alone(cancel);
-            Found::Nothing(landing, seat)
+            Found::New(landing, seat)
         };
         match found {
-            Found::Answer(reply) => Ok(*reply),
+            Found::Answer(reply, age) => Ok(Reply::clone(&reply).kept_for(age)),
             Found::Running(seat) => seat.reply(progress).await,
-            Found::Nothing(landing, seat) => {
+            Found::New(landing, seat) => {
                 let this = Arc::clone(self);
                 self.runs.spawn(async move { this.fly(plan, landing).await });
                 seat.reply(progress).await
@@ -214,52 +215,65 @@ impl Dispatcher {
 
     /// One run from beginning to end.
     async fn fly(&self, mut plan: Plan, landing: Landing) {
-        let reply = self.run(&mut plan, landing.flight()).await;
-        let may_be_kept = plan.question.is_some() && reply.is_clean();
-        landing.land(reply, may_be_kept);
-    }
-
-    async fn run(&self, plan: &mut Plan, flight: &Flight) -> Reply {
-        let agent = plan.seen.agent.name.clone();
-        let prepared = flight.cancel.run_until_cancelled(async {
-            let claim = self.claim(plan).await?;
-            let slot = self.slots.acquire(plan.config.settings.max_concurrency as usize).await;
-            let reader = self.word(plan).await?;
-            Ok((claim, slot, reader))
-        });
-        let (_claim, _slot, reader) = match prepared.await {
-            Some(Ok(prepared)) => prepared,
-            Some(Err(failure)) => return Reply::not_run(&agent, failure),
-            None => return Reply::not_run(&agent, cancelled()),
-        };
-        let observe = &mut |event| {
-            if matches!(event, RunEvent::Started { .. }) {
-                flight.is_running();
+        let flight = landing.flight();
+        let prepared = flight.cancel.run_until_cancelled(self.ready(&mut plan)).await;
+        let agent = &plan.seen.agent.name;
+        let Ready { claim, slot, reader } = match prepared {
+            Some(Ok(ready)) => ready,
+            Some(Err(failure)) => return landing.land(Reply::not_run(agent, failure), false),
+            None => {
+                return landing
+                    .land(Reply::not_run(agent, Failure::cancelled_before_start()), false);
             }
         };
+        let observe = &mut |event| match event {
+            RunEvent::Started { .. } => flight.is_running(),
+            RunEvent::Ending => flight.is_ending(),
+            _ => {}
+        };
+        let (held, cancel) = (claim.descriptor(), &flight.cancel);
         let outcome =
-            crate::agent::run(&self.cli, &self.runner, &plan.run, &flight.cancel, observe).await;
-        let mut reply = Reply::of(&agent, outcome, plan.run.max_budget_usd);
+            crate::agent::run(&self.cli, &self.runner, &plan.run, held, cancel, observe).await;
+        drop(slot);
+        let mut reply = Reply::of(agent, outcome, plan.run.max_budget_usd);
         prompt::interpret(&reader, &mut reply).await;
-        reply
+        if let Some(session) = &reply.session_id {
+            let directory = plan.run.directory.clone();
+            self.sessions.remember(session, || Home { agent: agent.clone(), directory });
+        }
+        let may_be_kept = plan.shareable.is_some() && reply.is_clean();
+        landing.land(reply, may_be_kept);
+        claim.release().await;
     }
 
-    /// The right to carry on the conversation of this run.
-    async fn claim(&self, plan: &Plan) -> Result<Claim, Failure> {
-        let RunRequest { run, session, directory, .. } = &plan.run;
-        let claim = match session {
-            Session::New(id) => self.sessions.begin(id, run),
-            Session::Resume(id) => self.sessions.resume(id, run, &self.lineage).await?,
-        };
-        let home = Home { agent: plan.seen.agent.name.clone(), directory: directory.clone() };
-        self.sessions.remember(session.id(), home);
-        Ok(claim)
+    /// Waits for all that a run needs. Who has a claim waits for no slot, nor the other
+    /// way round: the one who has the other may be waiting for this one.
+    async fn ready(&self, plan: &mut Plan) -> Result<Ready, Failure> {
+        let RunRequest { run, session, .. } = plan.run.clone();
+        loop {
+            if let Session::Resume(id) = &session {
+                self.sessions.wait(id, &self.lineage).await?;
+            }
+            let slot = self.slots.acquire().await;
+            // At once, as either takes another thread. Writing a prompt in vain costs nothing.
+            let claim = self.sessions.claim(session.id(), &run);
+            match tokio::join!(claim, self.word(plan)) {
+                (Some(claim), Ok(reader)) => return Ok(Ready { claim, slot, reader }),
+                (Some(claim), Err(failure)) => {
+                    claim.release().await;
+                    return Err(failure);
+                }
+                (None, _) => {}
+            }
+        }
     }
 }
 
-fn cancelled() -> Failure {
-    let message = "the dispatch was cancelled before the agent was started";
-    Failure::new(ErrorType::Cancelled, message)
+/// What a run needs before it begins.
+struct Ready {
+    claim: Claim,
+    slot: Slot,
+    reader: Reader,
 }
 
 /// Runs what touches the file system off the reactor: a directory on a network
@@ -272,7 +286,7 @@ async fn blocking<T: Send + 'static>(
         Ok(Ok(result)) => result,
         Ok(Err(error)) => Err(Refusal::new(format!("the call was lost: {error}"))),
         Err(_) => Err(Refusal::new(
-            "the file system did not answer: the config file, an agent's directory or a policy's component cannot be looked at",
+            "the file system did not answer: the config file, an agent's directory, its program or a policy's component cannot be looked at",
         )
         .with_hint("Look at the network mounts among them.")),
     }

@@ -24,12 +24,12 @@ pub(super) struct Plan {
     pub(super) seen: policy::Request,
     /// The config it was planned with.
     pub(super) config: Arc<Config>,
-    /// Where its answer may be shared: which question it is.
-    pub(super) question: Option<Question>,
+    /// Where its answer may be shared with others who ask the same: by what they are told.
+    pub(super) shareable: Option<Shareable>,
 }
 
-/// A question that others may have asked as well.
-pub(super) struct Question {
+/// What tells others who ask the same.
+pub(super) struct Shareable {
     pub(super) key: Key,
     /// The component that will put it into words, unless its file changes.
     pub(super) policy_digest: String,
@@ -89,6 +89,7 @@ impl Dispatcher {
         if let Err(failure) = self.lineage.admit(&agent.name, config.settings.max_dispatch_depth) {
             return Ok(Err(failure));
         }
+        self.slots.resize(config.settings.max_concurrency as usize);
         let policy = match Chosen::of(&config, agent) {
             Ok(policy) => policy,
             Err(failure) => return Ok(Err(failure)),
@@ -96,13 +97,13 @@ impl Dispatcher {
         let run = run(&config, agent, request, &self.lineage, &self.sessions)?;
         let seen = prompt::seen(&config, agent, request, &run, self.lineage.depth);
         drop(run.directory.metadata());
-        let shareable = request.is_shareable() && agent.cache && config.settings.cache.is_on();
-        let mut plan = Plan { run, policy, seen, config: Arc::clone(&config), question: None };
+        let may_share = request.is_shareable() && agent.cache && config.settings.cache.is_on();
+        let mut plan = Plan { run, policy, seen, config: Arc::clone(&config), shareable: None };
         let digest = self.policies.digest(plan.policy.source(), policy::KIND);
-        if let Some(policy_digest) = digest.filter(|_| shareable) {
+        if let Some(policy_digest) = digest.filter(|_| may_share) {
             let environment = self.environment.get_or_init(|| deciding_environment(&self.cli));
-            plan.question = Key::of(&plan, &policy_digest, environment)
-                .map(|key| Question { key, policy_digest });
+            plan.shareable = Key::of(&plan, &policy_digest, environment)
+                .map(|key| Shareable { key, policy_digest });
         }
         Ok(Ok(plan))
     }
@@ -114,7 +115,7 @@ impl Dispatcher {
         plan.run.prompt = user;
         plan.run.system = system;
         // What somebody else would be told was written by another component.
-        plan.question.take_if(|question| question.policy_digest != reader.policy.digest());
+        plan.shareable.take_if(|shareable| shareable.policy_digest != reader.policy.digest());
         Ok(reader)
     }
 }
@@ -151,13 +152,23 @@ fn run(
     lineage: &Lineage,
     sessions: &Sessions,
 ) -> Result<RunRequest, Refusal> {
+    let mut command = config.command(agent).to_vec();
+    // Looked up here, where one that hangs holds up this call only. One that is not found
+    // keeps its name, for the error.
+    if let Some(program) = command.first_mut()
+        && let Ok(path) = which::which(&program)
+        && let Ok(path) = path.into_os_string().into_string()
+    {
+        *program = path;
+    }
     let (session, directory) = match &request.conversation {
         Conversation::None | Conversation::New => {
             (Session::New(uuid::Uuid::new_v4().to_string()), agent.directory.clone())
         }
         Conversation::Resume(id) => {
             let directory = match sessions.home(id) {
-                Some(home) if home.agent != agent.name => {
+                // One whose agent is gone from the config is anybody's.
+                Some(home) if home.agent != agent.name && config.agent(&home.agent).is_ok() => {
                     return Err(belongs_to_another(id, agent, &home));
                 }
                 // Where the agent's directory has changed since, the CLI looks for the
@@ -183,7 +194,7 @@ fn run(
         background_tasks: agent.background_tasks,
         max_budget_usd: config.budget(agent),
         timeout: request.timeout().unwrap_or_else(|| config.timeout(agent)),
-        command: config.command(agent).to_vec(),
+        command,
         environment: lineage.environment(&agent.name),
         keep_background: agent.keep_background,
     })
@@ -194,5 +205,5 @@ fn belongs_to_another(session: &str, agent: &Agent, home: &Home) -> Refusal {
         "the session {session} is one with the agent '{}', not with '{}'",
         home.agent, agent.name
     ))
-    .with_hint("Name that agent, or leave out session_id to begin a new session.")
+    .with_hint("Name that agent, or name no session to begin a new one.")
 }

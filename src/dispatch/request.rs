@@ -38,6 +38,16 @@ pub enum Conversation {
     Resume(String),
 }
 
+impl Conversation {
+    /// The one with this id, or a new one where there is no id.
+    pub fn from_id(id: &str) -> Self {
+        match id.trim() {
+            "" => Self::New,
+            id => Self::Resume(id.to_owned()),
+        }
+    }
+}
+
 impl Request {
     /// How long the run may take, if the caller has a say in it.
     pub(super) fn timeout(&self) -> Option<Duration> {

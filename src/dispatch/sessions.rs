@@ -1,20 +1,22 @@
 //! Conversations with agents: only one run at a time carries one on, whichever server
 //! started it, and it is carried on where it began.
 //!
-//! The lock is a file that is locked and names the run that holds it. The kernel lets
-//! go of it when its server dies.
+//! The lock is a file that is locked and names the run that has it. The kernel lets go
+//! of it when the last process that has it open is gone; so the runner keeps it open
+//! too, until nothing of the run is left.
 
 use std::collections::HashMap;
 use std::fs::{File, TryLockError};
 use std::io::{self, Read, Write};
 use std::num::NonZeroUsize;
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, Weak};
+use std::sync::{Arc, Mutex, Once, Weak};
 use std::time::Duration;
 
 use lru::LruCache;
 use sha2::{Digest, Sha256};
-use tokio::sync::OwnedMutexGuard;
+use tokio::sync::{Mutex as Turn, OwnedMutexGuard};
 
 use super::lineage::Lineage;
 use crate::agent::{ErrorType, Failure};
@@ -28,11 +30,15 @@ const LOOK_AGAIN: Duration = Duration::from_millis(100);
 /// Of how many conversations it is remembered where they began.
 const REMEMBERED: NonZeroUsize = NonZeroUsize::new(10_000).unwrap();
 
+/// How old a lock's file is before it is taken for one that a killed server left.
+const LEFT_BEHIND: Duration = Duration::from_hours(1);
+
 /// The conversations of a server, and through the file system those of all others.
 pub(super) struct Sessions {
     folder: PathBuf,
-    /// One turn a conversation within this server, so that those who wait go in order.
-    turns: Mutex<HashMap<String, Weak<tokio::sync::Mutex<()>>>>,
+    swept: Arc<Once>,
+    /// One turn a conversation within this server.
+    turns: Mutex<HashMap<String, Weak<Turn<()>>>>,
     homes: Mutex<LruCache<String, Home>>,
 }
 
@@ -43,31 +49,19 @@ pub(super) struct Home {
     pub(super) directory: PathBuf,
 }
 
-/// The right to carry a conversation on. Given back when dropped.
+/// The right to carry a conversation on.
 pub(super) struct Claim {
-    // In this order: the next in this server finds the file unlocked.
-    _lock: Lock,
-    _turn: Option<OwnedMutexGuard<()>>,
-}
-
-enum Lock {
-    Held {
-        _file: LockFile,
-    },
-    /// It is being taken beside the run: nobody else knows this conversation yet.
-    Coming {
-        _file: tokio::task::JoinHandle<io::Result<Attempt>>,
-    },
-    /// The file system gives no locks: only this server's runs keep out of each other's
-    /// way.
-    Without,
+    /// None where the file system gives no locks: then only the runs of one server
+    /// keep out of each other's way.
+    lock: Option<LockFile>,
+    turn: OwnedMutexGuard<()>,
 }
 
 impl Sessions {
     /// Conversations whose locks lie in this folder, which need not exist.
     pub(super) fn new(folder: PathBuf) -> Self {
         let homes = Mutex::new(LruCache::new(REMEMBERED));
-        Self { folder, turns: Mutex::default(), homes }
+        Self { folder, swept: Arc::new(Once::new()), turns: Mutex::default(), homes }
     }
 
     /// Where a conversation began, if this server has seen it.
@@ -75,51 +69,35 @@ impl Sessions {
         lock(&self.homes).get(session).cloned()
     }
 
-    /// Remembers where a conversation began.
-    pub(super) fn remember(&self, session: &str, home: Home) {
-        lock(&self.homes).put(session.to_owned(), home);
+    /// Remembers where a conversation began, unless that is known.
+    pub(super) fn remember(&self, session: &str, home: impl FnOnce() -> Home) {
+        lock(&self.homes).get_or_insert(session.to_owned(), home);
     }
 
-    /// Claims a conversation that begins with this run.
-    pub(super) fn begin(&self, session: &str, run: &str) -> Claim {
-        let (folder, path) = (self.folder.clone(), self.path(session));
-        let run = run.to_owned();
-        let file = tokio::task::spawn_blocking(move || attempt(&folder, &path, &run));
-        Claim { _lock: Lock::Coming { _file: file }, _turn: None }
+    /// Waits until nobody carries this conversation on. A run that waited for one of
+    /// those that it is itself part of would wait for ever, and is refused.
+    pub(super) async fn wait(&self, session: &str, lineage: &Lineage) -> Result<(), Failure> {
+        let _turn = self.turn(session).lock_owned().await;
+        while let Attempt::HeldBy(holder) = self.attempt(session, "").await {
+            if lineage.descends_from(&holder) {
+                return Err(own_ancestor(session));
+            }
+            tokio::time::sleep(LOOK_AGAIN).await;
+        }
+        Ok(())
     }
 
-    /// Waits until nobody else carries this conversation on. A run that waited for one
-    /// of those that it is itself part of would wait for ever, and is refused.
-    pub(super) async fn resume(
-        &self,
-        session: &str,
-        run: &str,
-        lineage: &Lineage,
-    ) -> Result<Claim, Failure> {
-        let turn = self.turn(session).lock_owned().await;
-        loop {
-            let (folder, path) = (self.folder.clone(), self.path(session));
-            let own_run = run.to_owned();
-            let attempt = tokio::task::spawn_blocking(move || attempt(&folder, &path, &own_run));
-            let lock = match attempt.await.unwrap_or_else(|error| Err(io::Error::other(error))) {
-                Ok(Attempt::Locked(file)) => Lock::Held { _file: file },
-                Ok(Attempt::HeldBy(holder)) if lineage.descends_from(&holder) => {
-                    return Err(own_ancestor(session));
-                }
-                Ok(Attempt::HeldBy(_)) => {
-                    tokio::time::sleep(LOOK_AGAIN).await;
-                    continue;
-                }
-                Err(error) => {
-                    tracing::warn!(folder = %self.folder.display(), %error, "runs of one session in several servers are not kept apart: its lock cannot be had");
-                    Lock::Without
-                }
-            };
-            return Ok(Claim { _lock: lock, _turn: Some(turn) });
+    /// Claims a conversation for a run, unless somebody else carries it on.
+    pub(super) async fn claim(&self, session: &str, run: &str) -> Option<Claim> {
+        let turn = self.turn(session).try_lock_owned().ok()?;
+        match self.attempt(session, run).await {
+            Attempt::Locked(lock) => Some(Claim { lock: Some(lock), turn }),
+            Attempt::HeldBy(_) => None,
+            Attempt::Failed => Some(Claim { lock: None, turn }),
         }
     }
 
-    fn turn(&self, session: &str) -> Arc<tokio::sync::Mutex<()>> {
+    fn turn(&self, session: &str) -> Arc<Turn<()>> {
         let mut turns = lock(&self.turns);
         turns.retain(|_, turn| turn.strong_count() > 0);
         if let Some(turn) = turns.get(session).and_then(Weak::upgrade) {
@@ -130,9 +108,35 @@ impl Sessions {
         turn
     }
 
-    /// An id is the caller's text: it names no path.
-    fn path(&self, session: &str) -> PathBuf {
-        self.folder.join(format!("{:x}.lock", Sha256::digest(session)))
+    async fn attempt(&self, session: &str, run: &str) -> Attempt {
+        let (folder, run) = (self.folder.clone(), run.to_owned());
+        // An id is the caller's text: it names no path.
+        let path = folder.join(format!("{:x}.lock", Sha256::digest(session)));
+        let swept = Arc::clone(&self.swept);
+        let attempt = tokio::task::spawn_blocking(move || {
+            swept.call_once(|| sweep(&folder));
+            attempt(&folder, &path, &run)
+        });
+        attempt.await.unwrap_or_else(|error| Err(io::Error::other(error))).unwrap_or_else(|error| {
+            tracing::warn!(folder = %self.folder.display(), %error,
+                "a session cannot be locked: runs of it in several servers are not kept apart");
+            Attempt::Failed
+        })
+    }
+}
+
+impl Claim {
+    /// What has to stay open as long as anything of the run is left.
+    pub(super) fn descriptor(&self) -> Option<OwnedFd> {
+        self.lock.as_ref()?.file.try_clone().ok().map(OwnedFd::from)
+    }
+
+    /// Gives it back, which touches the file system.
+    pub(super) async fn release(self) {
+        let Self { lock, turn } = self;
+        // In this order: the next in this server finds the file unlocked.
+        let _ = tokio::task::spawn_blocking(move || drop(lock)).await;
+        drop(turn);
     }
 }
 
@@ -140,13 +144,13 @@ fn own_ancestor(session: &str) -> Failure {
     let message = format!(
         "the session {session} is the one from which this dispatch was started, directly or through others; it would wait for itself"
     );
-    Failure::new(ErrorType::Recursion, message).hint("Begin a new session: leave out session_id.")
+    Failure::new(ErrorType::Recursion, message).hint("Begin a new session: name none.")
 }
 
 /// A locked file, gone when dropped.
 struct LockFile {
     path: PathBuf,
-    _file: File,
+    file: File,
 }
 
 impl Drop for LockFile {
@@ -158,8 +162,10 @@ impl Drop for LockFile {
 
 enum Attempt {
     Locked(LockFile),
-    /// The run that holds it, as far as it can be read.
+    /// The run that has it, as far as it can be read.
     HeldBy(String),
+    /// The file system gives no locks.
+    Failed,
 }
 
 /// Tries to lock the file and to write into it who has it. Blocks on the file system.
@@ -186,7 +192,21 @@ fn attempt(folder: &Path, path: &Path, run: &str) -> io::Result<Attempt> {
         if private_file::is_at(&file, path) {
             file.set_len(0)?;
             file.write_all(run.as_bytes())?;
-            return Ok(Attempt::Locked(LockFile { path: path.to_owned(), _file: file }));
+            return Ok(Attempt::Locked(LockFile { path: path.to_owned(), file }));
+        }
+    }
+}
+
+/// Removes the files of locks that killed servers left behind.
+fn sweep(folder: &Path) {
+    for path in folder.read_dir().into_iter().flatten().flatten().map(|entry| entry.path()) {
+        let age = path.metadata().and_then(|data| data.modified()).map(|time| time.elapsed());
+        if matches!(age, Ok(Ok(age)) if age > LEFT_BEHIND)
+            && let Ok(file) = private_file::open(&path)
+            && file.try_lock().is_ok()
+            && private_file::is_at(&file, &path)
+        {
+            drop(LockFile { path, file });
         }
     }
 }

@@ -32,15 +32,15 @@ impl Slots {
         Self { semaphore: Arc::new(Semaphore::new(0)), size: Arc::default() }
     }
 
-    /// Waits for a slot under the limit that the config names now.
-    pub(super) async fn acquire(&self, limit: usize) -> Slot {
-        self.resize(limit);
+    /// Waits for a slot.
+    pub(super) async fn acquire(&self) -> Slot {
         // The semaphore is never closed, which is the only way this fails.
         let permit = Arc::clone(&self.semaphore).acquire_owned().await.ok();
         Slot { permit, size: Arc::clone(&self.size) }
     }
 
-    fn resize(&self, limit: usize) {
+    /// Sets the limit to what the config says now.
+    pub(super) fn resize(&self, limit: usize) {
         let mut size = lock(&self.size);
         if limit > size.limit {
             let more = limit - size.limit;
@@ -75,24 +75,27 @@ mod tests {
     #[tokio::test]
     async fn a_limit_holds_grows_and_shrinks() {
         let slots = Slots::new();
-        let first = slots.acquire(1).await;
-        assert!(slots.acquire(1).now_or_never().is_none(), "the limit is 1");
-        let second = slots.acquire(2).await;
-        assert!(slots.acquire(1).now_or_never().is_none(), "two run, one is allowed");
+        slots.resize(1);
+        let first = slots.acquire().await;
+        assert!(slots.acquire().now_or_never().is_none(), "the limit is 1");
+        slots.resize(2);
+        let second = slots.acquire().await;
+        slots.resize(1);
+        assert!(slots.acquire().now_or_never().is_none(), "two run, one is allowed");
         drop(first);
-        assert!(slots.acquire(1).now_or_never().is_none(), "one runs, one is allowed");
+        assert!(slots.acquire().now_or_never().is_none(), "one runs, one is allowed");
         drop(second);
-        assert!(slots.acquire(1).now_or_never().is_some());
+        assert!(slots.acquire().now_or_never().is_some());
     }
 
     #[tokio::test]
     async fn a_lowered_limit_comes_before_those_who_wait() {
         let slots = Slots::new();
-        let (first, second) = (slots.acquire(2).await, slots.acquire(2).await);
-        let mut waiting = Box::pin(slots.acquire(2));
+        slots.resize(2);
+        let (first, second) = (slots.acquire().await, slots.acquire().await);
+        let mut waiting = Box::pin(slots.acquire());
         assert!((&mut waiting).now_or_never().is_none());
-        let mut later = Box::pin(slots.acquire(1));
-        assert!((&mut later).now_or_never().is_none());
+        slots.resize(1);
         drop(first);
         assert!((&mut waiting).now_or_never().is_none(), "one still runs, one is allowed");
         drop(second);

@@ -1,6 +1,7 @@
 //! Reading a tool call's arguments.
 //!
-//! Unknown arguments are ignored, as clients of other versions may send them.
+//! Unknown arguments are ignored, as clients of other versions may send them. Null is as
+//! good as absent.
 
 use serde_json::{Map, Value};
 
@@ -8,6 +9,10 @@ use serde_json::{Map, Value};
 pub(super) struct Arguments(pub(super) Map<String, Value>);
 
 impl Arguments {
+    fn given(&self, name: &str) -> Option<&Value> {
+        self.0.get(name).filter(|value| !value.is_null())
+    }
+
     /// A text that has to be there and not be blank.
     pub(super) fn required(&self, name: &str) -> Result<String, String> {
         match self.text(name)? {
@@ -20,7 +25,7 @@ impl Arguments {
 
     /// A text; empty where it is absent.
     pub(super) fn text(&self, name: &str) -> Result<String, String> {
-        match self.0.get(name) {
+        match self.given(name) {
             None => Ok(String::new()),
             Some(Value::String(text)) => Ok(text.clone()),
             Some(other) => Err(format!("'{name}' has to be a text, not {}", kind(other))),
@@ -30,7 +35,7 @@ impl Arguments {
     /// A whole number that counts from 0, also where it is written as text, as the
     /// Python tool takes it; 0 where it is absent or below.
     pub(super) fn count(&self, name: &str) -> Result<u64, String> {
-        let number = match self.0.get(name) {
+        let number = match self.given(name) {
             None => return Ok(0),
             Some(Value::Number(number)) => number.as_f64(),
             Some(Value::String(text)) => text.trim().parse().ok(),
@@ -46,7 +51,7 @@ impl Arguments {
 
     /// True or false, also where it is written as text; false where it is absent.
     pub(super) fn flag(&self, name: &str) -> Result<bool, String> {
-        let flag = match self.0.get(name) {
+        let flag = match self.given(name) {
             None => return Ok(false),
             Some(Value::Bool(flag)) => Some(*flag),
             Some(Value::String(text)) => text.trim().to_ascii_lowercase().parse().ok(),

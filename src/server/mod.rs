@@ -98,7 +98,7 @@ impl ServerHandler for Server {
                     Ok(self.dispatch(request, &context).await)
                 }
                 "dispatch_session" => {
-                    let conversation = conversation(&arguments)?;
+                    let conversation = Conversation::from_id(&arguments.text("session_id")?);
                     let request = Request { conversation, ..task(&arguments)? };
                     Ok(self.dispatch(request, &context).await)
                 }
@@ -173,13 +173,5 @@ fn task(arguments: &Arguments) -> Result<Request, String> {
         goal: arguments.text("goal")?,
         timeout_seconds: arguments.count("timeout_seconds")?,
         ..Request::default()
-    })
-}
-
-fn conversation(arguments: &Arguments) -> Result<Conversation, String> {
-    let id = arguments.text("session_id")?;
-    Ok(match id.trim() {
-        "" => Conversation::New,
-        id => Conversation::Resume(id.to_owned()),
     })
 }

@@ -119,7 +119,7 @@ fn task(own: Value) -> Value {
         "context": {"type": "string", "default": "", "description": "Material the agent needs: error messages, code, logs. It is passed on as material, apart from the task."},
         "caller": {"type": "string", "default": "", "description": "Who is asking: your project or role."},
         "goal": {"type": "string", "default": "", "description": "What this is for, so that the agent can weigh what matters."},
-        "timeout_seconds": {"type": "integer", "default": 0, "description": "How long it may take, from 10 to 7200 seconds; 0 is what is configured for the agent."},
+        "timeout_seconds": {"type": "integer", "default": 0, "description": "How long the agent may work, from 10 to 7200 seconds, waiting for its turn not counted; 0 is what is configured for it."},
     });
     if let (Value::Object(properties), Value::Object(own)) = (&mut properties, own) {
         properties.extend(own);

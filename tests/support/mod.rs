@@ -100,6 +100,14 @@ impl World {
         until(|| self.path(file).exists(), || format!("no {file}"));
     }
 
+    /// Waits until no conversation is locked in this world.
+    #[track_caller]
+    pub fn wait_for_no_session_lock(&self) {
+        let folder = self.path("home/.local/state/agent-dispatch/sessions");
+        let locks = || fs::read_dir(&folder).expect("the folder of locks").count();
+        until(|| locks() == 0, || format!("{} locks", locks()));
+    }
+
     /// Waits until no process of a run of this world is left.
     #[cfg(target_os = "linux")]
     #[track_caller]

@@ -84,8 +84,11 @@ pub(super) fn job(request: &RunRequest) -> Result<Job, Refusal> {
         // With nothing after `=` it reads none.
         args.push(flag("--setting-sources", "setting sources", &sources.join(","))?);
     }
-    let mut set = Vec::new();
-    if !request.background_tasks {
+    let (mut remove, mut set) = (PARENT_SESSION.map(String::from).to_vec(), Vec::new());
+    if request.background_tasks {
+        // This process may be below an agent that must not use them.
+        remove.push(BACKGROUND_TASKS_OFF.to_owned());
+    } else {
         // A command that never ends would hold the CLI for ten minutes after its answer.
         set.push((BACKGROUND_TASKS_OFF.to_owned(), "1".to_owned()));
     }
@@ -96,7 +99,7 @@ pub(super) fn job(request: &RunRequest) -> Result<Job, Refusal> {
         program: program.clone(),
         args,
         directory: request.directory.clone(),
-        environment: Environment { remove: PARENT_SESSION.map(String::from).to_vec(), set },
+        environment: Environment { remove, set },
         keep_background: request.keep_background,
     })
 }
@@ -316,5 +319,6 @@ mod tests {
 
         let asked_for = job(&RunRequest { background_tasks: true, ..request() }).unwrap();
         assert_eq!(asked_for.environment.set, []);
+        assert!(asked_for.environment.remove.iter().any(|name| name == BACKGROUND_TASKS_OFF));
     }
 }

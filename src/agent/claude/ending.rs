@@ -160,7 +160,7 @@ fn ended_by_us(reason: StopReason, ending: &Ending) -> Failure {
             ErrorType::Timeout,
             format!("the agent had not finished after {seconds} s and was ended"),
         )
-        .hint("Raise `timeout` of this agent in agents.yaml, or ask for less at once."),
+        .hint("Give it more time, with `timeout_seconds` for this once or `timeout` of this agent in agents.yaml, or go on with the session_id of this reply."),
         StopReason::Cancelled => {
             Failure::new(ErrorType::Cancelled, "the caller gave up, and the agent was ended")
         }

@@ -39,12 +39,14 @@ pub(in crate::agent) struct Run {
     over: bool,
 }
 
-/// The child's ends of its pipes.
+/// The child's ends of its pipes, and what goes with them.
 #[derive(Debug)]
 pub(in crate::agent) struct Streams {
     pub(in crate::agent) stdin: OwnedFd,
     pub(in crate::agent) stdout: OwnedFd,
     pub(in crate::agent) stderr: OwnedFd,
+    /// What the runner keeps open until nothing of the run is left.
+    pub(in crate::agent) held: Option<OwnedFd>,
 }
 
 /// The connection to a runner that lives. Messages are written by a task of their
@@ -80,7 +82,8 @@ impl Runner {
         let frame = wire::encode(&Request::Start { job: job.clone() })?;
         let (sender, notices) = unbounded_channel();
         let outgoing = self.enter(&job.run, sender)?;
-        let descriptors = vec![streams.stdin, streams.stdout, streams.stderr];
+        let Streams { stdin, stdout, stderr, held } = streams;
+        let descriptors = [stdin, stdout, stderr].into_iter().chain(held).collect();
         // When the writer has just ended, so will the notices: the run learns it.
         let _ = outgoing.send(Outgoing { frame, descriptors });
         Ok(Run { name: job.run.clone(), notices, outgoing, over: false })

@@ -14,7 +14,7 @@ use std::{env, fs, thread};
 use rustix::process::{WaitId, WaitIdOptions, WaitOptions, WaitStatus, setsid, wait, waitid};
 
 use super::table::Table;
-use super::wire::{self, JOB_DESCRIPTORS, Notice, PROTOCOL, Request, StartError};
+use super::wire::{self, Notice, PROTOCOL, Request, StartError};
 use crate::agent::job::{Job, RUN_MARK};
 use crate::agent::outcome::Exit;
 use crate::agent::tree;
@@ -65,7 +65,11 @@ fn serve(socket: &UnixStream, table: &Arc<Table>) -> io::Result<()> {
     }
 }
 
-fn start(table: &Table, job: &Job, descriptors: Vec<OwnedFd>) {
+/// Standard input, output and error.
+const STREAMS: usize = 3;
+
+fn start(table: &Table, job: &Job, mut descriptors: Vec<OwnedFd>) {
+    let held = descriptors.split_off(descriptors.len().min(STREAMS));
     let command = command(job, descriptors);
     // The lock is held from the spawn to the entry, so that the end of a process
     // is never seen before its beginning. Nothing else is spawned meanwhile, which
@@ -77,7 +81,7 @@ fn start(table: &Table, job: &Job, descriptors: Vec<OwnedFd>) {
     match spawned {
         Ok(child) => {
             // A pid fits: the kernel's own type is signed.
-            state.enter(job, child.id().cast_signed());
+            state.enter(job, child.id().cast_signed(), held);
             state.tell(&Notice::Started { run: job.run.clone(), pid: child.id() });
         }
         Err(error) => state.tell(&Notice::Failed { run: job.run.clone(), error }),
@@ -91,8 +95,7 @@ fn start(table: &Table, job: &Job, descriptors: Vec<OwnedFd>) {
 fn command(job: &Job, descriptors: Vec<OwnedFd>) -> Result<Command, StartError> {
     check_directory(&job.directory)?;
     let program = find(job)?;
-    let Ok::<[OwnedFd; JOB_DESCRIPTORS], _>([stdin, stdout, stderr]) = descriptors.try_into()
-    else {
+    let Ok::<[OwnedFd; STREAMS], _>([stdin, stdout, stderr]) = descriptors.try_into() else {
         let problem = "its descriptors did not arrive".to_owned();
         return Err(StartError::Other { program: job.program.clone(), problem });
     };

@@ -2,6 +2,7 @@
 //! a process is spawned and entered, or reaped and looked up, in one step.
 
 use std::collections::HashMap;
+use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
@@ -29,6 +30,8 @@ pub(super) struct State {
 #[derive(Debug)]
 struct Run {
     leader: i32,
+    /// Closed when nothing of the run is left.
+    _held: Vec<OwnedFd>,
     /// After a normal end, what is left of it may stay.
     keep_background: bool,
     /// Its first process was reaped.
@@ -146,10 +149,10 @@ const REAP_PATIENCE: Duration = Duration::from_secs(1);
 
 impl State {
     /// Enters a run whose process was just spawned, under the same lock.
-    pub(super) fn enter(&mut self, job: &Job, leader: i32) {
+    pub(super) fn enter(&mut self, job: &Job, leader: i32, held: Vec<OwnedFd>) {
         let tree = Some(Tree::new(&job.run, Some(leader)));
         let keep_background = job.keep_background;
-        let run = Run { leader, keep_background, exited: false, tree, deadline: None };
+        let run = Run { leader, _held: held, keep_background, exited: false, tree, deadline: None };
         self.runs.insert(job.run.clone(), run);
     }
 

@@ -1,5 +1,5 @@
 //! What the server and the runner say to each other: a length of four bytes, then
-//! that many bytes of JSON. A job's three descriptors ride on the first byte.
+//! that many bytes of JSON. A job's descriptors ride on the first byte.
 
 use std::io::{self, Read, Write};
 use std::mem::MaybeUninit;
@@ -22,8 +22,9 @@ pub(super) const PROTOCOL: u32 = 1;
 /// The longest message, in bytes. An argument has at most 128 KiB.
 pub(super) const FRAME_BOUND: usize = 8 * 1024 * 1024;
 
-/// How many descriptors a job comes with: its standard input, output and error.
-pub(super) const JOB_DESCRIPTORS: usize = 3;
+/// The most descriptors a job comes with: its standard input, output and error, and
+/// what is to stay open as long as the run.
+pub(super) const JOB_DESCRIPTORS: usize = 4;
 
 /// From the server to the runner.
 #[derive(Debug, Serialize, Deserialize)]

@@ -123,6 +123,7 @@ impl Tree {
     /// Does it bear the run's tag or, where that is another's or none, its mark?
     fn is_marked(&self, entry: &Entry) -> bool {
         entry.started >= self.since
+            && is_ours(entry.pid)
             && (self.tag.is_on(entry.pid) || is_marked(entry.pid, &self.run))
     }
 
@@ -228,9 +229,14 @@ fn parse_stat(pid: i32, stat: &[u8]) -> Option<Entry> {
 
 /// Does the environment this process was started with bear the run's mark?
 fn is_marked(pid: i32, run: &str) -> bool {
-    let directory = format!("/proc/{pid}");
-    let ours = fs::metadata(&directory).is_ok_and(|data| data.uid() == getuid().as_raw());
-    ours && fs::read(directory + "/environ").is_ok_and(|environment| bears(&environment, run))
+    fs::read(format!("/proc/{pid}/environ")).is_ok_and(|environment| bears(&environment, run))
+}
+
+/// Is it this user's? Another's cannot be ended from here, except by root, and anybody
+/// can take a tag or a mark over from what `/proc` shows.
+fn is_ours(pid: i32) -> bool {
+    let owner = || fs::metadata(format!("/proc/{pid}")).map(|data| data.uid());
+    getuid().is_root() || owner().is_ok_and(|owner| owner == getuid().as_raw())
 }
 
 fn bears(environment: &[u8], run: &str) -> bool {

@@ -78,15 +78,29 @@ pub(super) fn read(node: &Node<'_>, anchor: &Anchor, report: &mut Report<'_>) ->
     }
 }
 
+/// Where it cannot be read whether there is to be a cache there is none: an answer that
+/// nobody wants to see again costs more than one that is fetched again.
 fn cache(settings: &Fields<'_>, report: &mut Report<'_>) -> CacheSettings {
     let default = CacheSettings::default();
-    let known = ["enabled", "ttl", "max_size"];
-    let Some(fields) = section(settings, "cache", &known, &["shared"], report) else {
+    let off = CacheSettings { enabled: false, ..default };
+    // As with an agent, `cache: false` is understood.
+    if let Some(enabled) = settings.get("cache").and_then(|node| lax::truth(node).ok()) {
+        return CacheSettings { enabled, ..default };
+    }
+    if settings.get("cache").is_none() {
         return default;
+    }
+    let known = ["enabled", "ttl", "max_size"];
+    let Some(fields) = section(settings, "cache", &known, &["shared"], "it is off", report) else {
+        return off;
     };
+    let enabled = fields.optional("enabled", lax::truth).unwrap_or_else(|fault| {
+        default_applies(report, fault, "the cache is off");
+        Some(false)
+    });
     let mut lenient = Lenient { fields: &fields, report };
     CacheSettings {
-        enabled: lenient.or("enabled", lax::truth, default.enabled),
+        enabled: enabled.unwrap_or(default.enabled),
         ttl: lenient.or("ttl", lax::whole(0..=u32::MAX), default.ttl),
         max_size: lenient.or("max_size", lax::whole(1..=u32::MAX), default.max_size),
     }
@@ -94,7 +108,8 @@ fn cache(settings: &Fields<'_>, report: &mut Report<'_>) -> CacheSettings {
 
 fn policies(settings: &Fields<'_>, report: &mut Report<'_>) -> PolicyNames {
     let default = PolicyNames::default();
-    let Some(fields) = section(settings, "policies", &["prompt"], LATER_POLICIES, report) else {
+    let Some(fields) = section(settings, "policies", &["prompt"], LATER_POLICIES, DEFAULTS, report)
+    else {
         return default;
     };
     let mut lenient = Lenient { fields: &fields, report };
@@ -107,7 +122,8 @@ fn policies(settings: &Fields<'_>, report: &mut Report<'_>) -> PolicyNames {
 }
 
 fn policy_limits(settings: &Fields<'_>, report: &mut Report<'_>) -> LimitOverrides {
-    let Some(fields) = section(settings, "policy_limits", policy::LIMITS, &[], report) else {
+    let Some(fields) = section(settings, "policy_limits", policy::LIMITS, &[], DEFAULTS, report)
+    else {
         return LimitOverrides::default();
     };
     let mut lenient = Lenient { fields: &fields, report };
@@ -116,12 +132,15 @@ fn policy_limits(settings: &Fields<'_>, report: &mut Report<'_>) -> LimitOverrid
     limits.unwrap_or_else(|never| match never {})
 }
 
+const DEFAULTS: &str = "the defaults apply";
+
 /// A mapping within the settings, if it is there and is one.
 fn section<'n>(
     settings: &Fields<'n>,
     key: &str,
     known: &[&str],
     later: &[&str],
+    otherwise: &str,
     report: &mut Report<'_>,
 ) -> Option<Fields<'n>> {
     let node = settings.get(key)?;
@@ -132,7 +151,7 @@ fn section<'n>(
             Some(fields)
         }
         Err(fault) => {
-            default_applies(report, fault, "the defaults apply");
+            default_applies(report, fault, otherwise);
             None
         }
     }

@@ -80,10 +80,6 @@ fn a_wrong_value_has_its_default_and_leaves_the_rest() {
             "2:21 settings.cache.max_size: must be a whole number, at least 1, but is 0; the default 1000 applies",
         ),
         (
-            "cache: false",
-            "2:10 settings.cache: must be a mapping of keys to values, but is false; the defaults apply",
-        ),
-        (
             "policies: []",
             "2:13 settings.policies: must be a mapping of keys to values, but is a list; the defaults apply",
         ),
@@ -218,4 +214,26 @@ fn misspelt_and_repeated_keys_are_named() {
             ),
         ]
     );
+}
+
+#[test]
+fn a_cache_is_off_where_it_cannot_be_read_whether_it_is_on() {
+    let cases = [
+        (
+            "cache: maybe",
+            "2:10 settings.cache: must be a mapping of keys to values, but is the text \"maybe\"; it is off",
+        ),
+        (
+            "cache: {enabled: maybe}",
+            "2:20 settings.cache.enabled: must be true or false, but is the text \"maybe\"; the cache is off",
+        ),
+    ];
+    for (line, expected) in cases {
+        let text = format!("settings:\n  {line}\n");
+        assert_eq!(problem(&text), (ProblemKind::DefaultApplies, expected.to_owned()));
+        assert!(!config(&text).settings.cache.is_on(), "{line}");
+    }
+    for (line, on) in [("cache: no", false), ("cache: true", true), ("cache:", true)] {
+        assert_eq!(config(&format!("settings:\n  {line}\n")).settings.cache.is_on(), on, "{line}");
+    }
 }
