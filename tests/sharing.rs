@@ -305,4 +305,5 @@ fn nobody_joins_a_run_that_is_being_ended() {
         }
     };
     assert_eq!(reply["result"], "better", "{reply}");
+    assert_eq!(client.finish(1)["101"]["error_type"], "timeout");
 }
