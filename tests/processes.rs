@@ -6,7 +6,9 @@ use std::os::fd::OwnedFd;
 use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
+use rustix::process::{
+    Pid, PidfdFlags, Resource, Rlimit, Signal, pidfd_open, pidfd_send_signal, prlimit,
+};
 use serde_json::{Value, json};
 
 use crate::support::mcp::Client;
@@ -238,6 +240,30 @@ fn the_end_of_one_run_leaves_the_daemons_of_another_alone() {
         }
         world.wait_for_no_process();
     }
+}
+
+#[test]
+fn where_limits_cannot_carry_a_tag_the_mark_remains() {
+    let world = World::new();
+    let agents = ["plain", "orphan", "session", "silent", "deaf"];
+    for (agent, steps) in SURVIVORS.iter().filter(|(name, _)| agents.contains(name)) {
+        world.agent(agent, &format!("{steps}\nhang"));
+    }
+    world.config(&world.agents_yaml(&agents));
+    let mut client = Client::connect(&world);
+    let server = Pid::from_raw(client.pid().cast_signed());
+    for resource in [Resource::Rttime, Resource::Locks] {
+        let low = Rlimit { current: Some(1_000_000), maximum: Some(1_000_000) };
+        prlimit(server, resource, low).expect("a lower limit");
+    }
+    for agent in agents {
+        begin(&mut client, agent);
+        world.wait_for(&format!("{agent}/daemon"));
+        assert_daemon_is_seen(&world, agent);
+    }
+    // Without its parent an orphan is told by its mark alone.
+    Process::new(runner_of(client.pid())).send(Signal::KILL);
+    world.wait_for_no_process();
 }
 
 /// An agent that asks another, which leaves a daemon and goes on.

@@ -20,8 +20,8 @@ const DEAF: &str = r#"trap "" TERM; exec "$0" "$@""#;
 
 /// Leaves another of itself behind for every TERM, in a session of its own.
 const FORKS_ON_TERM: &str = r#"
-    trap 'setsid sh -c "$0" "$0" "$1" again & exit' TERM
-    test "$2" || echo $$ > "$1"
+    trap 'setsid sh -c "$0" "$0" "$1" & exit' TERM
+    echo $$ >> "$1"
     while test -e "$1"; do sleep 0.05 & wait $!; done"#;
 
 fn main() {
