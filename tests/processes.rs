@@ -3,9 +3,9 @@
 
 use std::fs;
 use std::os::fd::OwnedFd;
-use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::fs::{CWD, Mode, OFlags, mkfifoat, open};
 use rustix::process::{
     Pid, PidfdFlags, Resource, Rlimit, Signal, pidfd_open, pidfd_send_signal, prlimit,
 };
@@ -15,6 +15,9 @@ use crate::support::mcp::Client;
 use crate::support::{BINARY, World, until};
 
 mod kept;
+
+/// Only guards against hanging.
+const PATIENCE: Timespec = Timespec { tv_sec: 60, tv_nsec: 0 };
 
 /// A daemon that nothing but its tag gives away.
 const HIDDEN: &str =
@@ -109,8 +112,7 @@ impl Process {
 
     #[track_caller]
     fn wait_for_end(&self) {
-        let patience = Timespec { tv_sec: 60, tv_nsec: 0 };
-        let ended = poll(&mut [PollFd::new(&self.0, PollFlags::IN)], Some(&patience));
+        let ended = poll(&mut [PollFd::new(&self.0, PollFlags::IN)], Some(&PATIENCE));
         assert_eq!(ended, Ok(1), "it does not end");
     }
 }
@@ -141,6 +143,20 @@ fn a_normal_end_leaves_nothing() {
         );
     }
     scene.world.wait_for_no_process();
+}
+
+#[test]
+fn a_process_that_is_never_the_same_for_long_does_not_outrun_the_end() {
+    let script = "leave daemon double-fork no-environment no-descriptors ignores-term relay";
+    let world = World::with_agent(&format!("{script}\nanswer done"));
+    // Whoever looks for it may miss it. A pipe tells when the last that holds it is gone.
+    let pipe = world.path("infra/daemon.held");
+    mkfifoat(CWD, &pipe, Mode::RUSR | Mode::WUSR).expect("a pipe");
+    let pipe = open(&pipe, OFlags::RDONLY | OFlags::NONBLOCK, Mode::empty()).expect("the pipe");
+    assert_eq!(world.run(&["dispatch", "infra", "x"]).stdout, "done\n");
+    let ended = poll(&mut [PollFd::new(&pipe, PollFlags::HUP)], Some(&PATIENCE));
+    assert_eq!(ended, Ok(1), "it goes on");
+    world.wait_for_no_process();
 }
 
 #[test]
@@ -334,6 +350,3 @@ fn process_with(world: &World, command: &str) -> u32 {
     );
     found.expect("just found")
 }
-
-/// Only guards against hanging.
-const PATIENCE: Duration = Duration::from_mins(1);

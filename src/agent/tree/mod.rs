@@ -47,7 +47,7 @@ pub(super) fn end(tree: &mut Tree, deadline: impl Fn() -> Instant) -> usize {
         if left.is_zero() {
             break;
         }
-        if is_gone(tree) {
+        if tree.is_gone() {
             return 0;
         }
         tree.ask();
@@ -59,11 +59,11 @@ pub(super) fn end(tree: &mut Tree, deadline: impl Fn() -> Instant) -> usize {
         // Held first and killed when nothing new appears: a process that is held
         // starts no other behind our back.
         loop {
-            if is_gone(tree) {
+            if tree.is_gone() {
                 return 0;
             }
             if Instant::now() > patience {
-                return tree.look();
+                return tree.count();
             }
             if !tree.hold() {
                 break;
@@ -73,13 +73,3 @@ pub(super) fn end(tree: &mut Tree, deadline: impl Fn() -> Instant) -> usize {
         tree.wait(STEP);
     }
 }
-
-/// Is nothing left? Looking takes time: a process that starts another and ends
-/// meanwhile may be too dead to be seen, and the other too young. The next look
-/// sees that one.
-fn is_gone(tree: &mut Tree) -> bool {
-    (0..LOOKS).all(|_| tree.look() == 0)
-}
-
-/// How many looks in a row must find nothing.
-const LOOKS: usize = 3;
