@@ -3,16 +3,21 @@
 
 use std::fs;
 use std::os::fd::OwnedFd;
-use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
+use rustix::fs::{CWD, Mode, OFlags, mkfifoat, open};
+use rustix::process::{
+    Pid, PidfdFlags, Resource, Rlimit, Signal, pidfd_open, pidfd_send_signal, prlimit,
+};
 use serde_json::{Value, json};
 
 use crate::support::mcp::Client;
 use crate::support::{BINARY, World, until};
 
 mod kept;
+
+/// Only guards against hanging.
+const PATIENCE: Timespec = Timespec { tv_sec: 60, tv_nsec: 0 };
 
 /// A daemon that nothing but its tag gives away.
 const HIDDEN: &str =
@@ -107,8 +112,7 @@ impl Process {
 
     #[track_caller]
     fn wait_for_end(&self) {
-        let patience = Timespec { tv_sec: 60, tv_nsec: 0 };
-        let ended = poll(&mut [PollFd::new(&self.0, PollFlags::IN)], Some(&patience));
+        let ended = poll(&mut [PollFd::new(&self.0, PollFlags::IN)], Some(&PATIENCE));
         assert_eq!(ended, Ok(1), "it does not end");
     }
 }
@@ -131,6 +135,20 @@ fn a_normal_end_leaves_nothing() {
         );
     }
     scene.world.wait_for_no_process();
+}
+
+#[test]
+fn a_process_that_is_never_the_same_for_long_does_not_outrun_the_end() {
+    let script = "leave daemon double-fork no-environment no-descriptors ignores-term relay";
+    let world = World::with_agent(&format!("{script}\nanswer done"));
+    // Whoever looks for it may miss it. A pipe tells when the last that holds it is gone.
+    let pipe = world.path("infra/daemon.held");
+    mkfifoat(CWD, &pipe, Mode::RUSR | Mode::WUSR).expect("a pipe");
+    let pipe = open(&pipe, OFlags::RDONLY | OFlags::NONBLOCK, Mode::empty()).expect("the pipe");
+    assert_eq!(world.run(&["dispatch", "infra", "x"]).stdout, "done\n");
+    let ended = poll(&mut [PollFd::new(&pipe, PollFlags::HUP)], Some(&PATIENCE));
+    assert_eq!(ended, Ok(1), "it goes on");
+    world.wait_for_no_process();
 }
 
 #[test]
@@ -232,6 +250,30 @@ fn the_end_of_one_run_leaves_the_daemons_of_another_alone() {
     }
 }
 
+#[test]
+fn where_limits_cannot_carry_a_tag_the_mark_remains() {
+    let world = World::new();
+    let agents = ["plain", "orphan", "session", "silent", "deaf"];
+    for (agent, steps) in SURVIVORS.iter().filter(|(name, _)| agents.contains(name)) {
+        world.agent(agent, &format!("{steps}\nhang"));
+    }
+    world.config(&world.agents_yaml(&agents));
+    let mut client = Client::connect(&world);
+    let server = Pid::from_raw(client.pid().cast_signed());
+    for resource in [Resource::Rttime, Resource::Locks] {
+        let low = Rlimit { current: Some(1_000_000), maximum: Some(1_000_000) };
+        prlimit(server, resource, low).expect("a lower limit");
+    }
+    for agent in agents {
+        begin(&mut client, agent);
+        world.wait_for(&format!("{agent}/daemon"));
+        assert_daemon_is_seen(&world, agent);
+    }
+    // Without its parent an orphan is told by its mark alone.
+    Process::new(runner_of(client.pid())).send(Signal::KILL);
+    world.wait_for_no_process();
+}
+
 /// An agent that asks another, which leaves a daemon and goes on.
 fn nested(daemon: &str, timeout: u32) -> World {
     let world = World::new();
@@ -300,6 +342,3 @@ fn process_with(world: &World, command: &str) -> u32 {
     );
     found.expect("just found")
 }
-
-/// Only guards against hanging.
-const PATIENCE: Duration = Duration::from_mins(1);

@@ -20,9 +20,15 @@ const DEAF: &str = r#"trap "" TERM; exec "$0" "$@""#;
 
 /// Leaves another of itself behind for every TERM, in a session of its own.
 const FORKS_ON_TERM: &str = r#"
-    trap 'setsid sh -c "$0" "$0" "$1" again & exit' TERM
-    test "$2" || echo $$ > "$1"
+    trap 'setsid sh -c "$0" "$0" "$1" & exit' TERM
+    echo $$ >> "$1"
     while test -e "$1"; do sleep 0.05 & wait $!; done"#;
+
+/// Starts another of itself and ends, over and over. All of them hold FILE.held open.
+const RELAY: &str = r#"
+    test "$2" = first && exec 9> "$1.held" && echo $$ > "$1"
+    test -e "$1" || exit
+    setsid sh -c "$0" "$0" "$1" again &"#;
 
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -158,6 +164,8 @@ fn leave(file: &str, ways: &[&str]) {
     }
     if has("forks-on-term") {
         words.extend(["sh", "-c", FORKS_ON_TERM, FORKS_ON_TERM, file]);
+    } else if has("relay") {
+        words.extend(["sh", "-c", RELAY, RELAY, file, "first"]);
     } else if has("stopped") {
         words.extend([myself.as_str(), "be-stopped-daemon", file]);
     } else {

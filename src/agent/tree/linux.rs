@@ -39,6 +39,15 @@ struct Process {
     held: bool,
 }
 
+/// The processes that are alive.
+#[derive(Debug, Default)]
+struct ProcessTable {
+    entries: Vec<Entry>,
+    /// Some were listed and had ended before they were read: what they have started
+    /// meanwhile is not in the list.
+    has_gaps: bool,
+}
+
 /// One line of the process table.
 #[derive(Debug, Clone, Copy)]
 struct Entry {
@@ -46,7 +55,15 @@ struct Entry {
     parent: i32,
     /// With the pid: which process this is.
     started: u64,
+    alive: bool,
 }
+
+/// How often a run is looked at, at the most, before it is believed to be gone.
+const MOST_LOOKS: usize = 20;
+
+/// How often orphans are run after, at the most, before all processes are looked at
+/// again.
+const MOST_CHASES: usize = 1000;
 
 impl Tree {
     /// The run with this id, whose first process is `leader` where it is known.
@@ -59,10 +76,63 @@ impl Tree {
         Self { run: run.to_owned(), tag: Tag::of(run), since, leader, known: Vec::new() }
     }
 
-    /// Looks for what belongs to the run now, and says how many there are.
-    pub(in crate::agent) fn look(&mut self) -> usize {
-        let table = process_table();
-        let mine = self.members(&table);
+    /// Is nothing left? Believed when it was seen twice without a gap: a process that
+    /// starts another and ends may be too dead to be seen, and the other too young. On
+    /// a machine where processes end all the time nobody waits for that for ever.
+    pub(in crate::agent) fn is_gone(&mut self) -> bool {
+        let mut seen = 0;
+        for _ in 0..MOST_LOOKS {
+            let table = ProcessTable::read();
+            if self.look_at(&table) > 0 {
+                return false;
+            }
+            seen += u32::from(!table.has_gaps);
+            if seen == 2 {
+                break;
+            }
+        }
+        (0..3).all(|_| self.adopt() == 0)
+    }
+
+    /// Takes up the orphans of the run that are children of this process, and says how
+    /// many there may be, the ones included that have just ended. Many times faster
+    /// than a look at all processes, so that one that starts another and ends, over
+    /// and over, does not outrun it.
+    fn adopt(&mut self) -> usize {
+        let mut orphans = 0;
+        for pid in own_children().unwrap_or_default() {
+            if self.known.iter().any(|process| process.pid == pid) {
+                continue;
+            }
+            match self.tag.is_on(pid) {
+                Ok(false) => continue,
+                Ok(true) => self.know(pid),
+                Err(_) => {}
+            }
+            orphans += 1;
+        }
+        orphans
+    }
+
+    fn know(&mut self, pid: i32) {
+        // Opened first and looked at then: the number may be another's by now, and
+        // from here on it cannot become one.
+        let handle = Pid::from_raw(pid).and_then(|pid| pidfd_open(pid, PidfdFlags::empty()).ok());
+        if let (Some(handle), Some(entry), Ok(true)) =
+            (handle, read_entry(pid), self.tag.is_on(pid))
+        {
+            let started = entry.started;
+            self.known.push(Process { pid, started, handle, asked: false, held: false });
+        }
+    }
+
+    /// How many of the run are alive, as far as one look tells.
+    pub(in crate::agent) fn count(&mut self) -> usize {
+        self.look_at(&ProcessTable::read())
+    }
+
+    fn look_at(&mut self, table: &ProcessTable) -> usize {
+        let mine = self.members(&table.entries);
         let alive = mine.len();
         self.known.retain(|process| {
             mine.iter().any(|entry| (entry.pid, entry.started) == (process.pid, process.started))
@@ -124,7 +194,7 @@ impl Tree {
     fn is_marked(&self, entry: &Entry) -> bool {
         entry.started >= self.since
             && is_ours(entry.pid)
-            && (self.tag.is_on(entry.pid) || is_marked(entry.pid, &self.run))
+            && (self.tag.is_on(entry.pid).unwrap_or(false) || is_marked(entry.pid, &self.run))
     }
 
     /// Asks each process once to end.
@@ -138,10 +208,16 @@ impl Tree {
     /// Holds what is not held yet; false when there was nothing.
     pub(in crate::agent) fn hold(&mut self) -> bool {
         let mut any = false;
-        for process in self.known.iter_mut().filter(|process| !process.held) {
-            process.held = true;
-            any = true;
-            send(process, Signal::STOP);
+        for _ in 0..MOST_CHASES {
+            let orphans = self.adopt();
+            for process in self.known.iter_mut().filter(|process| !process.held) {
+                process.held = true;
+                any = true;
+                send(process, Signal::STOP);
+            }
+            if orphans == 0 {
+                break;
+            }
         }
         any
     }
@@ -184,33 +260,47 @@ pub(in crate::agent) fn has_other_children(leaders: &[i32]) -> bool {
     if leaders.is_empty() {
         return true;
     }
-    let Ok(threads) = fs::read_dir("/proc/self/task") else { return true };
-    for thread in threads.flatten() {
-        let Ok(list) = fs::read_to_string(thread.path().join("children")) else { return true };
-        let mut pids = list.split_ascii_whitespace().filter_map(|pid| pid.parse().ok());
-        if pids.any(|pid| !leaders.contains(&pid)) {
-            return true;
-        }
+    own_children().is_none_or(|pids| pids.iter().any(|pid| !leaders.contains(pid)))
+}
+
+/// The children of this process, ended ones included; none where the kernel keeps no
+/// list of them, or a thread ended meanwhile and left its own to another.
+fn own_children() -> Option<Vec<i32>> {
+    let mut pids = Vec::new();
+    for thread in fs::read_dir("/proc/self/task").ok()?.flatten() {
+        let list = fs::read_to_string(thread.path().join("children")).ok()?;
+        pids.extend(list.split_ascii_whitespace().filter_map(|pid| pid.parse::<i32>().ok()));
     }
-    false
+    Some(pids)
 }
 
 fn own_pid() -> i32 {
     getpid().as_raw_nonzero().get()
 }
 
-/// Every process that is alive.
-fn process_table() -> Vec<Entry> {
-    let Ok(entries) = fs::read_dir("/proc") else { return Vec::new() };
-    entries
-        .flatten()
-        .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
-        .filter_map(read_entry)
-        .collect()
+impl ProcessTable {
+    fn read() -> Self {
+        let Ok(files) = fs::read_dir("/proc") else { return Self::default() };
+        let pids = files.flatten().filter_map(|file| file.file_name().to_str()?.parse().ok());
+        let mut table = Self::default();
+        for pid in pids {
+            match read_stat(pid) {
+                Some(entry) if entry.alive => table.entries.push(entry),
+                // Ended and not reaped, by us in no time, by others perhaps never.
+                Some(entry) => table.has_gaps |= entry.parent == own_pid(),
+                None => table.has_gaps = true,
+            }
+        }
+        table
+    }
 }
 
 /// The process with this number, if it is alive.
 fn read_entry(pid: i32) -> Option<Entry> {
+    read_stat(pid).filter(|entry| entry.alive)
+}
+
+fn read_stat(pid: i32) -> Option<Entry> {
     parse_stat(pid, &fs::read(format!("/proc/{pid}/stat")).ok()?)
 }
 
@@ -221,10 +311,9 @@ fn parse_stat(pid: i32, stat: &[u8]) -> Option<Entry> {
     let fields: Vec<&str> = fields.split_ascii_whitespace().collect();
     let (state, threads) = (*fields.first()?, *fields.get(17)?);
     // A process whose first thread has ended looks dead while others still run.
-    let dead = matches!(state, "Z" | "X") && threads.parse::<u32>().ok()? <= 1;
-    let entry =
-        Entry { pid, parent: fields.get(1)?.parse().ok()?, started: fields.get(19)?.parse().ok()? };
-    (!dead).then_some(entry)
+    let alive = !matches!(state, "Z" | "X") || threads.parse::<u32>().ok()? > 1;
+    let (parent, started) = (fields.get(1)?.parse().ok()?, fields.get(19)?.parse().ok()?);
+    Some(Entry { pid, parent, started, alive })
 }
 
 /// Does the environment this process was started with bear the run's mark?
@@ -262,8 +351,8 @@ mod tests {
         let stat = |threads| {
             format!("7 (a) Z 3 7 7 0 -1 4194304 1 0 0 0 0 0 0 0 20 0 {threads} 0 4242 0 0")
         };
-        assert!(parse_stat(7, stat(1).as_bytes()).is_none());
-        assert!(parse_stat(7, stat(2).as_bytes()).is_some());
+        assert!(!parse_stat(7, stat(1).as_bytes()).unwrap().alive);
+        assert!(parse_stat(7, stat(2).as_bytes()).unwrap().alive);
     }
 
     #[test]

@@ -19,8 +19,13 @@ impl Tree {
         Self { group: leader.and_then(Pid::from_raw), asked: false, held: false }
     }
 
+    /// Has the group no members left?
+    pub(in crate::agent) fn is_gone(&mut self) -> bool {
+        self.count() == 0
+    }
+
     /// 1 while the group has members, else 0.
-    pub(in crate::agent) fn look(&mut self) -> usize {
+    pub(in crate::agent) fn count(&mut self) -> usize {
         if self.group.is_some_and(|group| test_kill_process_group(group).is_err()) {
             // The number may become another's: it is not used again.
             self.group = None;

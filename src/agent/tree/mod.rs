@@ -4,6 +4,7 @@
 //! is not a group: it is whatever the platform can trace back to it, looked up
 //! anew until nothing more appears.
 
+use std::thread;
 use std::time::{Duration, Instant};
 
 #[cfg(target_os = "linux")]
@@ -30,6 +31,10 @@ pub(super) const ORPHAN_GRACE: Duration = Duration::from_millis(1500);
 /// How often a run that is ending is looked at, unless one of its processes ends.
 const STEP: Duration = Duration::from_millis(100);
 
+/// How long a run is left alone after one of its processes ended. Without it, one
+/// that starts another when asked to end would keep us asking without a pause.
+const PAUSE: Duration = Duration::from_millis(10);
+
 /// How long a killed process may take to go. One that hangs in the kernel goes
 /// when the kernel lets it.
 const KILL_PATIENCE: Duration = Duration::from_secs(5);
@@ -42,22 +47,23 @@ pub(super) fn end(tree: &mut Tree, deadline: impl Fn() -> Instant) -> usize {
         if left.is_zero() {
             break;
         }
-        if is_gone(tree) {
+        if tree.is_gone() {
             return 0;
         }
         tree.ask();
         tree.wait(left.min(STEP));
+        thread::sleep(left.min(PAUSE));
     }
     let patience = Instant::now() + KILL_PATIENCE;
     loop {
         // Held first and killed when nothing new appears: a process that is held
         // starts no other behind our back.
         loop {
-            if is_gone(tree) {
+            if tree.is_gone() {
                 return 0;
             }
             if Instant::now() > patience {
-                return tree.look();
+                return tree.count();
             }
             if !tree.hold() {
                 break;
@@ -67,13 +73,3 @@ pub(super) fn end(tree: &mut Tree, deadline: impl Fn() -> Instant) -> usize {
         tree.wait(STEP);
     }
 }
-
-/// Is nothing left? Looking takes time: a process that starts another and ends
-/// meanwhile may be too dead to be seen, and the other too young. The next look
-/// sees that one.
-fn is_gone(tree: &mut Tree) -> bool {
-    (0..LOOKS).all(|_| tree.look() == 0)
-}
-
-/// How many looks in a row must find nothing.
-const LOOKS: usize = 3;

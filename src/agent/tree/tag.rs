@@ -11,7 +11,7 @@
 //! runs below it. The second stays the outermost run's, so that its end finds
 //! all that came of it, even where the servers in between are long gone.
 
-use std::fs;
+use std::{fs, io};
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use sha2::{Digest, Sha256};
@@ -38,8 +38,8 @@ impl Tag {
     }
 
     /// Does this process, dead or alive, bear the tag?
-    pub(super) fn is_on(self, pid: i32) -> bool {
-        fs::read(format!("/proc/{pid}/limits")).is_ok_and(|limits| self.is_in(&limits))
+    pub(super) fn is_on(self, pid: i32) -> io::Result<bool> {
+        Ok(self.is_in(&fs::read(format!("/proc/{pid}/limits"))?))
     }
 
     fn is_in(self, limits: &[u8]) -> bool {
