@@ -17,6 +17,7 @@ use tokio::net::UnixStream;
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
+use super::thread::on_thread;
 use super::wire::{self, Notice, PROTOCOL, Request};
 use crate::agent::job::Job;
 use crate::agent::tree::{self, Tree};
@@ -197,12 +198,8 @@ async fn read(socket: OwnedReadHalf, routes: Routes, process: Child) {
     }
     // From here on the next run starts another runner.
     let lost = lock(&routes).take().unwrap_or_default();
-    // It reads files and waits: nothing for the reactor's thread. With its sender
-    // gone, a run learns that it is lost; so it learns it when it is over.
-    thread::spawn(move || {
-        bury(process, lost.keys().cloned().collect());
-        drop(lost);
-    });
+    // It reads files and waits: nothing for the reactor's thread.
+    on_thread(move || bury(process, lost));
 }
 
 async fn route(mut socket: OwnedReadHalf, routes: &Routes) -> io::Result<()> {
@@ -233,8 +230,9 @@ async fn route(mut socket: OwnedReadHalf, routes: &Routes) -> io::Result<()> {
 /// How long a process that was just spawned may take to become the job's program.
 const EXEC_PATIENCE: Duration = Duration::from_millis(50);
 
-/// Ends what a lost runner leaves behind.
-fn bury(mut process: Child, runs: Vec<String>) {
+/// Ends what a lost runner leaves behind. With its sender gone, a run learns that it is
+/// lost; so it learns it when it is over.
+fn bury(mut process: Child, lost: HashMap<String, UnboundedSender<Notice>>) {
     // Its socket is closed, so it can be of no more use, even where it still runs.
     // Already dead is no error.
     let _ = process.kill();
@@ -243,13 +241,12 @@ fn bury(mut process: Child, runs: Vec<String>) {
     // its tag it bears from the start, where tags can be set.
     thread::sleep(EXEC_PATIENCE);
     let deadline = Instant::now() + tree::ORPHAN_GRACE;
-    let endings: Vec<_> = runs
-        .into_iter()
-        .map(|run| thread::spawn(move || tree::end(&mut Tree::new(&run, None), || deadline)))
-        .collect();
-    for ending in endings {
-        if matches!(ending.join(), Ok(1..)) {
-            tracing::warn!("some processes of a lost run do not end when killed");
-        }
+    for (run, notices) in lost {
+        on_thread(move || {
+            if tree::end(&mut Tree::new(&run, None), || deadline) > 0 {
+                tracing::warn!("some processes of a lost run do not end when killed");
+            }
+            drop(notices);
+        });
     }
 }

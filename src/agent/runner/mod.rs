@@ -11,10 +11,12 @@
 //! | `client`  | the server | starts the runner and hands it jobs               |
 //! | `process` | the runner | takes jobs, spawns them, sees to it that all end  |
 //! | `table`   | the runner | the runs it has, and what becomes of them         |
+//! | `thread`  | both       | threads for what has to be done whatever happens  |
 
 mod client;
 mod process;
 mod table;
+mod thread;
 mod wire;
 
 pub use client::Runner;

@@ -175,13 +175,13 @@ fn reap(table: &Arc<Table>) {
         while let Ok(Some((pid, status))) = wait(WaitOptions::NOHANG) {
             ended.push((pid.as_raw_nonzero().get(), status));
         }
-        for (pid, status) in ended {
-            if let Some(exit) = exit(status) {
-                table.reaped(&mut state, pid, exit);
-            }
-        }
+        let exits = ended.into_iter().filter_map(|(pid, status)| Some((pid, exit(status)?)));
+        let endings: Vec<_> = exits.map(|(pid, exit)| state.reaped(pid, exit)).collect();
         drop(state);
         table.has_changed();
+        for ending in endings {
+            table.begin_end(ending);
+        }
     }
 }
 

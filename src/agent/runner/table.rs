@@ -5,9 +5,9 @@ use std::collections::HashMap;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::thread;
 use std::time::{Duration, Instant};
 
+use super::thread::on_thread;
 use super::wire::{self, Notice};
 use crate::agent::job::Job;
 use crate::agent::outcome::Exit;
@@ -40,6 +40,13 @@ struct Run {
     tree: Option<Tree>,
     /// Set once it is being ended: from then on it is killed.
     deadline: Option<Instant>,
+}
+
+/// A run that is to be ended.
+#[derive(Debug)]
+pub(super) struct Ending {
+    name: String,
+    tree: Tree,
 }
 
 impl Table {
@@ -77,27 +84,26 @@ impl Table {
 
     /// Ends a run, if it is there. Asked again it can only come sooner.
     pub(super) fn stop(self: &Arc<Self>, run: &str, grace: Duration) {
-        let mut state = self.lock();
-        self.stop_locked(&mut state, run, grace);
+        let ending = self.lock().stop(run, grace);
+        self.begin_end(ending);
     }
 
     /// Ends all runs.
     pub(super) fn stop_all(self: &Arc<Self>, grace: Duration) {
         let mut state = self.lock();
         let runs: Vec<String> = state.runs.keys().cloned().collect();
-        for run in runs {
-            self.stop_locked(&mut state, &run, grace);
+        let endings: Vec<_> = runs.iter().map(|run| state.stop(run, grace)).collect();
+        drop(state);
+        for ending in endings {
+            self.begin_end(ending);
         }
     }
 
-    fn stop_locked(self: &Arc<Self>, state: &mut State, name: &str, grace: Duration) {
-        let Some(run) = state.runs.get_mut(name) else { return };
-        let deadline = Instant::now() + grace;
-        run.deadline = Some(run.deadline.map_or(deadline, |earlier| earlier.min(deadline)));
-        if let Some(mut tree) = run.tree.take() {
-            let (table, name) = (Arc::clone(self), name.to_owned());
-            thread::spawn(move || table.end(&name, &mut tree));
-        }
+    /// To be called without the lock.
+    pub(super) fn begin_end(self: &Arc<Self>, ending: Option<Ending>) {
+        let Some(Ending { name, mut tree }) = ending else { return };
+        let table = Arc::clone(self);
+        on_thread(move || table.end(&name, &mut tree));
     }
 
     /// Ends all that belongs to a run; on a thread of its own.
@@ -117,31 +123,6 @@ impl Table {
         drop(state);
         self.has_changed();
     }
-
-    /// Takes note of a child that was reaped. An adopted one is nobody's leader.
-    pub(super) fn reaped(self: &Arc<Self>, state: &mut State, pid: i32, exit: Exit) {
-        let Some((name, run)) =
-            state.runs.iter_mut().find(|(_, run)| run.leader == pid && !run.exited)
-        else {
-            return;
-        };
-        run.exited = true;
-        let (name, is_ending) = (name.clone(), run.deadline.is_some());
-        let is_kept = run.keep_background && matches!(exit, Exit::Code(_));
-        state.tell(&Notice::Exited { run: name.clone(), exit });
-        if is_ending {
-            return;
-        }
-        // What outlives its run has lost its parent, and so is our child now. As
-        // a rule there is none, and looking costs next to nothing.
-        let leaders: Vec<i32> =
-            state.runs.values().filter(|run| !run.exited).map(|run| run.leader).collect();
-        if !is_kept && tree::has_other_children(&leaders) {
-            self.stop_locked(state, &name, tree::GRACE);
-        } else {
-            state.remove(&name, 0);
-        }
-    }
 }
 
 /// How long the reaping of an ended process may take.
@@ -154,6 +135,38 @@ impl State {
         let keep_background = job.keep_background;
         let run = Run { leader, _held: held, keep_background, exited: false, tree, deadline: None };
         self.runs.insert(job.run.clone(), run);
+    }
+
+    /// Sets when a run is to be over. The first time it gives what is to be ended.
+    fn stop(&mut self, name: &str, grace: Duration) -> Option<Ending> {
+        let run = self.runs.get_mut(name)?;
+        let deadline = Instant::now() + grace;
+        run.deadline = Some(run.deadline.map_or(deadline, |earlier| earlier.min(deadline)));
+        let tree = run.tree.take()?;
+        Some(Ending { name: name.to_owned(), tree })
+    }
+
+    /// Takes note of a child that was reaped, and says what is to be ended now. An
+    /// adopted one is nobody's leader.
+    pub(super) fn reaped(&mut self, pid: i32, exit: Exit) -> Option<Ending> {
+        let (name, run) = self.runs.iter_mut().find(|(_, run)| run.leader == pid && !run.exited)?;
+        run.exited = true;
+        let (name, is_ending) = (name.clone(), run.deadline.is_some());
+        let is_kept = run.keep_background && matches!(exit, Exit::Code(_));
+        self.tell(&Notice::Exited { run: name.clone(), exit });
+        if is_ending {
+            return None;
+        }
+        // What outlives its run has lost its parent, and so is our child now. As
+        // a rule there is none, and looking costs next to nothing.
+        let leaders: Vec<i32> =
+            self.runs.values().filter(|run| !run.exited).map(|run| run.leader).collect();
+        if !is_kept && tree::has_other_children(&leaders) {
+            self.stop(&name, tree::GRACE)
+        } else {
+            self.remove(&name, 0);
+            None
+        }
     }
 
     fn remove(&mut self, name: &str, survivors: usize) {
