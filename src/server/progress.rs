@@ -51,8 +51,12 @@ async fn tell<T, N: Future>(
             Phase::Waiting => format!("'{agent}' does not run yet: {seconds} s"),
             Phase::Running => format!("'{agent}' works: {seconds} s"),
         };
-        // A client that cannot be told is gone, and takes the whole call with it.
-        let _ = notify(elapsed, message).await;
+        // A client that does not listen must not hold up the work: rmcp passes on
+        // nothing any more once its input has ended.
+        tokio::select! {
+            done = &mut work => return done,
+            _ = notify(elapsed, message) => {}
+        }
     }
 }
 
@@ -81,5 +85,18 @@ mod tests {
             };
             assert_eq!(told.expect("a message"), expected);
         }
+    }
+
+    #[tokio::test]
+    async fn a_client_that_does_not_listen_holds_up_nothing() {
+        let phase = watch::Sender::new(Phase::Waiting);
+        let told = watch::Sender::new(false);
+        let notify = |_, _| {
+            told.send_replace(true);
+            std::future::pending::<()>()
+        };
+        let work = async { told.subscribe().wait_for(|told| *told).await.map(|_| "done") };
+        let done = tell(work, "a", phase.subscribe(), Duration::ZERO, notify).await;
+        assert_eq!(done.expect("the sender is there"), "done");
     }
 }
