@@ -1,5 +1,5 @@
-//! What a run may leave behind, and ending all runs at once: through the library,
-//! as the core uses it.
+//! What a run may leave behind, and ending all runs at once: mostly through the
+//! library, as the core uses it.
 
 use std::fs;
 use std::path::Path;
@@ -11,6 +11,7 @@ use agent_dispatch::agent::{
 use tokio_util::sync::CancellationToken;
 
 use super::{HIDDEN, assert_daemon_is_seen};
+use crate::support::mcp::Client;
 use crate::support::{BINARY, World, fake_agent, until};
 
 /// Only guards against hanging.
@@ -60,6 +61,21 @@ fn runtime() -> tokio::runtime::Runtime {
 fn let_go(world: &World, agent: &str) {
     fs::remove_file(world.path(agent).join("daemon")).expect("the daemon's file");
     world.wait_for_no_process();
+}
+
+#[test]
+fn the_config_lets_an_agent_keep_what_it_leaves_behind() {
+    let world = World::with_agent(&format!("{HIDDEN}\nanswer kept"));
+    let keep = "    keep_background: true\nsettings:";
+    world.config(&world.agents_yaml(&["infra"]).replace("settings:", keep));
+    let mut client = Client::connect(&world);
+    let reply = client.tool("dispatch", serde_json::json!({"agent": "infra", "task": "x"}));
+    assert_eq!(reply["result"], "kept");
+    let runner = super::Process::new(super::runner_of(client.pid()));
+    assert!(client.close().success());
+    runner.wait_for_end();
+    assert_daemon_is_seen(&world, "infra");
+    let_go(&world, "infra");
 }
 
 #[test]
