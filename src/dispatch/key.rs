@@ -3,9 +3,8 @@
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
-use super::plan::Plan;
 use crate::agent::{Cli, RunRequest};
-use crate::policy::{Limits, prompt};
+use crate::policy::{Limits, Source, prompt};
 
 /// The version of [`Decisive`]: keys of different versions never meet.
 const FORMAT: u32 = 1;
@@ -35,17 +34,23 @@ struct Decisive<'a> {
 }
 
 impl Key {
-    /// The key of what is planned. `policy` is the digest of its component.
-    pub(super) fn of(plan: &Plan, policy: &str, environment: &[(String, String)]) -> Option<Self> {
-        let source = plan.policy.source();
+    /// The key of a run for what a policy is given. `digest` is that of the policy's
+    /// component.
+    pub(super) fn of(
+        run: &RunRequest,
+        request: &prompt::Request,
+        policy: &Source,
+        digest: &str,
+        environment: &[(String, String)],
+    ) -> Option<Self> {
         let decisive = Decisive {
             format: FORMAT,
-            run: &plan.run,
+            run,
             environment,
-            request: &plan.seen,
-            policy,
-            policy_config: &source.config,
-            policy_limits: source.limits,
+            request,
+            policy: digest,
+            policy_config: &policy.config,
+            policy_limits: policy.limits,
         };
         let mut digest = Sha256::new();
         // Writing into a digest cannot fail; what cannot be written has no key.

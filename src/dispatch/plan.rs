@@ -98,14 +98,13 @@ impl Dispatcher {
         let seen = prompt::seen(&config, agent, request, &run, self.lineage.depth);
         drop(run.directory.metadata());
         let may_share = request.is_shareable() && agent.cache && config.settings.cache.is_on();
-        let mut plan = Plan { run, policy, seen, config: Arc::clone(&config), shareable: None };
-        let digest = self.policies.digest(plan.policy.source(), policy::KIND);
-        if let Some(policy_digest) = digest.filter(|_| may_share) {
+        let digest = self.policies.digest(policy.source(), policy::KIND).filter(|_| may_share);
+        let shareable = digest.and_then(|policy_digest| {
             let environment = self.environment.get_or_init(|| deciding_environment(&self.cli));
-            plan.shareable = Key::of(&plan, &policy_digest, environment)
-                .map(|key| Shareable { key, policy_digest });
-        }
-        Ok(Ok(plan))
+            let key = Key::of(&run, &seen, policy.source(), &policy_digest, environment)?;
+            Some(Shareable { key, policy_digest })
+        });
+        Ok(Ok(Plan { run, policy, seen, config, shareable }))
     }
 
     /// Has the policy write the prompt of what is planned.
