@@ -251,6 +251,27 @@ fn the_end_of_one_run_leaves_the_daemons_of_another_alone() {
 }
 
 #[test]
+fn what_took_its_tag_off_ends_with_the_last_run() {
+    let ways = "double-fork new-session no-limits no-environment no-descriptors ignores-term";
+    for end in ["answer done", "hang"] {
+        let world = World::new();
+        world.agent("one", &format!("leave daemon {ways}\n{end}"));
+        world.config(&world.agents_yaml(&["one"]));
+        let mut client = Client::connect(&world);
+        begin(&mut client, "one");
+        world.wait_for("one/daemon");
+        if end == "hang" {
+            assert_daemon_is_seen(&world, "one");
+            client.cancel("one");
+        } else {
+            assert_eq!(client.finish(1)["one"]["result"], "done");
+        }
+        world.wait_for_no_process();
+        client.tool("list_agents", json!({}));
+    }
+}
+
+#[test]
 fn where_limits_cannot_carry_a_tag_the_mark_remains() {
     let world = World::new();
     let agents = ["plain", "orphan", "session", "silent", "deaf"];

@@ -89,6 +89,11 @@ fn whatever_decides_about_the_answer_makes_it_another_question() {
         client.tool("dispatch", base.clone());
         assert_eq!(runs(&world), before + count + 1, "{changed}");
     }
+    // Another program at the same path is another one.
+    fs::remove_file(&copied).expect("the second program");
+    fs::copy(crate::support::fake_agent(), &copied).expect("a third program");
+    let reply = client.tool("dispatch", base.clone());
+    assert!(reply.get("cached").is_none(), "{reply}");
     // What does not reach the agent does not matter.
     world.config(&format!("{yaml}  max_concurrency: 7\n"));
     assert_eq!(client.tool("dispatch", base)["cached"], true);

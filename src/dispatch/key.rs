@@ -1,5 +1,7 @@
 //! When two requests ask the same: when they have the same key.
 
+use std::os::unix::fs::MetadataExt;
+
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
@@ -26,6 +28,9 @@ impl From<[u8; 32]> for Key {
 struct Decisive<'a> {
     format: u32,
     run: &'a RunRequest,
+    /// Which directory and which program these paths name now.
+    directory: Option<[u64; 2]>,
+    program: Option<[u64; 4]>,
     environment: &'a [(String, String)],
     request: &'a prompt::Request,
     policy: &'a str,
@@ -35,7 +40,7 @@ struct Decisive<'a> {
 
 impl Key {
     /// The key of a run for what a policy is given. `digest` is that of the policy's
-    /// component.
+    /// component. Blocks on the file system.
     pub(super) fn of(
         run: &RunRequest,
         request: &prompt::Request,
@@ -46,6 +51,8 @@ impl Key {
         let decisive = Decisive {
             format: FORMAT,
             run,
+            directory: run.directory.metadata().ok().map(|data| [data.dev(), data.ino()]),
+            program: run.command.first().and_then(|program| program_of(program)),
             environment,
             request,
             policy: digest,
@@ -57,6 +64,12 @@ impl Key {
         serde_json::to_writer(&mut digest, &decisive).ok()?;
         Some(Self(digest.finalize().into()))
     }
+}
+
+/// Which program this is: another one in its place is another one that answers.
+fn program_of(path: &str) -> Option<[u64; 4]> {
+    let data = std::fs::metadata(path).ok()?;
+    Some([data.dev(), data.ino(), data.size(), data.mtime().cast_unsigned()])
 }
 
 /// The variables of this process's environment that decide who answers.

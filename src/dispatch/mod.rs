@@ -26,15 +26,17 @@ pub mod request;
 mod sessions;
 mod slots;
 
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::Path;
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::agent::{Claude, Failure, RunEvent, RunRequest, Runner, Session};
+use crate::agent::{Claude, Failure, RunEvent, Runner, Session};
 use crate::config::{Config, Loader, Paths};
 use crate::lock::lock;
 use crate::policy::Host;
@@ -63,6 +65,12 @@ const FAREWELL: Duration = Duration::from_millis(350);
 /// How long a call waits for a file system that does not answer.
 const FILE_PATIENCE: Duration = Duration::from_secs(30);
 
+/// Agents come in by so many doors, each always by the same, and through each so many at
+/// once: calls to one whose directory hangs take no more threads than that, and leave the
+/// others theirs.
+const DOORS: usize = 32;
+const AT_ONE_DOOR: usize = 8;
+
 /// Serves requests; shared by all callers of a process.
 pub struct Dispatcher {
     config: Loader,
@@ -74,11 +82,14 @@ pub struct Dispatcher {
     lineage: Lineage,
     /// What of this process's environment decides who answers; read once needed.
     environment: OnceLock<Vec<(String, String)>>,
+    doors: [Arc<Semaphore>; DOORS],
     flights: Flights,
     sessions: Sessions,
     slots: Slots,
     /// Cancelled when the process is to end; every run listens to a child of it.
     ending: CancellationToken,
+    /// When the ending process stops waiting.
+    farewell: OnceLock<Instant>,
     runs: TaskTracker,
 }
 
@@ -95,10 +106,12 @@ impl Dispatcher {
             cli: Claude,
             lineage,
             environment: OnceLock::new(),
+            doors: std::array::from_fn(|_| Arc::new(Semaphore::new(AT_ONE_DOOR))),
             flights: Flights::new(),
             sessions: Sessions::new(paths.state_folder.join("sessions")),
             slots: Slots::new(),
             ending: CancellationToken::new(),
+            farewell: OnceLock::new(),
             runs: TaskTracker::new(),
         }
     }
@@ -180,21 +193,32 @@ impl Dispatcher {
     }
 
     /// Cancels all dispatches and waits a moment for them. The runner ends what is
-    /// left then. Called again it does nothing.
+    /// left then. Called again it waits no longer.
     pub async fn end(&self) {
-        if self.runs.is_closed() {
-            return;
-        }
+        let deadline = *self.farewell.get_or_init(|| Instant::now() + FAREWELL);
         // Not one by one: each cancelled run would give its agent the usual grace.
         self.runner.end_all(HURRIED_GRACE);
         self.cancel();
         self.runs.close();
-        let _ = tokio::time::timeout(FAREWELL, self.runs.wait()).await;
+        let _ = tokio::time::timeout_at(deadline, self.runs.wait()).await;
     }
 
     async fn prepare(self: &Arc<Self>, request: Request) -> Result<Result<Plan, Failure>, Refusal> {
+        let mut hasher = DefaultHasher::new();
+        request.agent.hash(&mut hasher);
+        let door = usize::try_from(hasher.finish() % DOORS as u64).unwrap_or_default();
+        let door = Arc::clone(&self.doors[door]);
+        let Ok(Ok(entered)) = tokio::time::timeout(FILE_PATIENCE, door.acquire_owned()).await
+        else {
+            return Err(silent_file_system());
+        };
         let this = Arc::clone(self);
-        blocking(move || this.plan(&request)).await
+        blocking(move || {
+            // Until it is done, not until somebody gives up waiting for it.
+            let _entered = entered;
+            this.plan(&request)
+        })
+        .await
     }
 
     /// The config as it is now. Blocks on the file system.
@@ -249,10 +273,15 @@ impl Dispatcher {
     /// Waits for all that a run needs. Who has a claim waits for no slot, nor the other
     /// way round: the one who has the other may be waiting for this one.
     async fn ready(&self, plan: &mut Plan) -> Result<Ready, Failure> {
-        let RunRequest { run, session, .. } = plan.run.clone();
+        let (run, session) = (plan.run.run.clone(), plan.run.session.clone());
         loop {
             if let Session::Resume(id) = &session {
-                self.sessions.wait(id, &self.lineage).await?;
+                // No longer than the run itself may take: two that wait for each other's
+                // sessions would do so for ever.
+                let wait = self.sessions.wait(id, &self.lineage);
+                tokio::time::timeout(plan.run.timeout, wait)
+                    .await
+                    .unwrap_or_else(|_| Err(sessions::still_in_use(id, plan.run.timeout)))?;
             }
             let slot = self.slots.acquire().await;
             // At once, as either takes another thread. Writing a prompt in vain costs nothing.
@@ -285,9 +314,11 @@ async fn blocking<T: Send + 'static>(
     match done {
         Ok(Ok(result)) => result,
         Ok(Err(error)) => Err(Refusal::new(format!("the call was lost: {error}"))),
-        Err(_) => Err(Refusal::new(
-            "the file system did not answer: the config file, an agent's directory, its program or a policy's component cannot be looked at",
-        )
-        .with_hint("Look at the network mounts among them.")),
+        Err(_) => Err(silent_file_system()),
     }
+}
+
+fn silent_file_system() -> Refusal {
+    Refusal::new("the file system did not answer: the config file, an agent's directory, its program or a policy's component cannot be looked at")
+        .with_hint("Look at the network mounts among them.")
 }

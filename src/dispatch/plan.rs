@@ -14,6 +14,9 @@ use crate::agent::{Cli, Failure, Job, Outcome, RunRequest, Session};
 use crate::config::{Agent, Config, LookupError};
 use crate::policy::prompt as policy;
 
+/// The longest id of a session that is taken for one, in bytes. They are remembered.
+const SESSION_ID_BYTES: usize = 256;
+
 /// What is to be done for a request, but for the words.
 pub(super) struct Plan {
     /// What is run; its prompt is still to be written.
@@ -163,6 +166,12 @@ fn run(
     let (session, directory) = match &request.conversation {
         Conversation::None | Conversation::New => {
             (Session::New(uuid::Uuid::new_v4().to_string()), agent.directory.clone())
+        }
+        Conversation::Resume(id) if id.len() > SESSION_ID_BYTES => {
+            return Err(Refusal::new(format!(
+                "the session id has {} bytes, and no agent CLI gives one of more than {SESSION_ID_BYTES}",
+                id.len()
+            )));
         }
         Conversation::Resume(id) => {
             let directory = match sessions.home(id) {

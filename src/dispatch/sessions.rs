@@ -12,7 +12,7 @@ use std::num::NonZeroUsize;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, Once, Weak};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use lru::LruCache;
 use sha2::{Digest, Sha256};
@@ -27,6 +27,12 @@ use crate::private_file;
 /// tells nobody that a file was unlocked without holding up a thread.
 const LOOK_AGAIN: Duration = Duration::from_millis(100);
 
+/// How long a file system may take that hangs. Then it is done without a lock.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// How long it is left alone then.
+const SILENCE: Duration = Duration::from_mins(1);
+
 /// Of how many conversations it is remembered where they began.
 const REMEMBERED: NonZeroUsize = NonZeroUsize::new(10_000).unwrap();
 
@@ -37,6 +43,9 @@ const LEFT_BEHIND: Duration = Duration::from_hours(1);
 pub(super) struct Sessions {
     folder: PathBuf,
     swept: Arc<Once>,
+    /// Until then the folder is left alone: it does not answer, and each attempt costs a
+    /// thread.
+    silent_until: Mutex<Option<Instant>>,
     /// One turn a conversation within this server.
     turns: Mutex<HashMap<String, Weak<Turn<()>>>>,
     homes: Mutex<LruCache<String, Home>>,
@@ -61,7 +70,8 @@ impl Sessions {
     /// Conversations whose locks lie in this folder, which need not exist.
     pub(super) fn new(folder: PathBuf) -> Self {
         let homes = Mutex::new(LruCache::new(REMEMBERED));
-        Self { folder, swept: Arc::new(Once::new()), turns: Mutex::default(), homes }
+        let (swept, silent_until) = (Arc::new(Once::new()), Mutex::new(None));
+        Self { folder, swept, silent_until, turns: Mutex::default(), homes }
     }
 
     /// Where a conversation began, if this server has seen it.
@@ -109,6 +119,9 @@ impl Sessions {
     }
 
     async fn attempt(&self, session: &str, run: &str) -> Attempt {
+        if lock(&self.silent_until).is_some_and(|until| Instant::now() < until) {
+            return Attempt::Failed;
+        }
         let (folder, run) = (self.folder.clone(), run.to_owned());
         // An id is the caller's text: it names no path.
         let path = folder.join(format!("{:x}.lock", Sha256::digest(session)));
@@ -117,7 +130,11 @@ impl Sessions {
             swept.call_once(|| sweep(&folder));
             attempt(&folder, &path, &run)
         });
-        attempt.await.unwrap_or_else(|error| Err(io::Error::other(error))).unwrap_or_else(|error| {
+        let attempt = tokio::time::timeout(PATIENCE, attempt).await;
+        if attempt.is_err() {
+            *lock(&self.silent_until) = Some(Instant::now() + SILENCE);
+        }
+        attempt.map_err(io::Error::from).and_then(|attempt| attempt?).unwrap_or_else(|error| {
             tracing::warn!(folder = %self.folder.display(), %error,
                 "a session cannot be locked: runs of it in several servers are not kept apart");
             Attempt::Failed
@@ -138,6 +155,14 @@ impl Claim {
         let _ = tokio::task::spawn_blocking(move || drop(lock)).await;
         drop(turn);
     }
+}
+
+/// Why a run did not begin.
+pub(super) fn still_in_use(session: &str, waited: Duration) -> Failure {
+    let seconds = waited.as_secs_f64();
+    let message = format!("the session {session} was still in use after {seconds} s");
+    Failure::new(ErrorType::Timeout, message)
+        .hint("Ask again when the other run of it is over, or begin a new session: name none.")
 }
 
 fn own_ancestor(session: &str) -> Failure {

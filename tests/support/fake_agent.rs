@@ -159,6 +159,9 @@ fn leave(file: &str, ways: &[&str]) {
     if has("ignores-term") {
         words.extend(["sh", "-c", DEAF]);
     }
+    if has("no-limits") {
+        words.extend(["prlimit", "--rttime=unlimited", "--locks=unlimited"]);
+    }
     if has("no-environment") {
         words.extend(["env", "-i"]);
     }

@@ -13,7 +13,7 @@ use crate::agent::job::RunEvent;
 use crate::agent::outcome::Outcome;
 
 /// How much of what is no event is kept, in bytes.
-const OTHER_OUTPUT_BOUND: usize = 1024 * 1024;
+const OTHER_OUTPUT_BOUND: usize = 16 * 1024 * 1024;
 
 /// What the names of denied tools may take: they are the model's words.
 const DENIED_BOUND: usize = 10;
@@ -184,6 +184,20 @@ impl Stream {
     }
 }
 
+/// What a line says. A result was paid for, and one character must not lose it: Node
+/// writes half an emoji where it cut a text, and other programs write control characters
+/// or put words or another event before this one.
+fn values(line: &str) -> Vec<Value> {
+    if let Ok(value) = serde_json::from_str(line) {
+        return vec![value];
+    }
+    let Some(start) = line.find("{\"") else { return Vec::new() };
+    let bytes = &line.as_bytes()[start..];
+    let lenient = serde_json_lenient::Deserializer::from_slice_with_options;
+    let values = lenient(bytes, true, true, true, true, true).into_iter();
+    values.map_while(Result::ok).collect()
+}
+
 /// An amount of money that can be one.
 fn amount(value: &Value) -> Option<f64> {
     value.as_f64().filter(|amount| amount.is_finite() && *amount >= 0.0)
@@ -195,10 +209,10 @@ impl Reader for Stream {
         if line.is_empty() {
             return;
         }
-        let known = match serde_json::from_str::<Value>(line) {
-            Ok(value) => self.value(&value, observe),
-            Err(_) => false,
-        };
+        let mut known = false;
+        for value in values(line) {
+            known |= self.value(&value, observe);
+        }
         if !known {
             self.keep_other(line);
         }

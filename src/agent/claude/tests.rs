@@ -301,3 +301,28 @@ fn stray_output_is_kept_within_bounds() {
     let (outcome, _) = read(&output, &exited(1));
     assert!(outcome.failure.unwrap().message.len() < 2200);
 }
+
+#[test]
+fn one_bad_character_loses_no_result() {
+    let result = |text: &str| {
+        format!(
+            r#"{{"type":"result","subtype":"success","is_error":false,"num_turns":1,"total_cost_usd":0.5,"result":"{text}"}}"#
+        )
+    };
+    let event = r#"{"type":"system","subtype":"init","session_id":"s"}"#;
+    let cases = [
+        (result("cut \\ud83d off"), "cut \u{fffd} off"),
+        (result("a \u{1b} b"), "a \u{1b} b"),
+        (format!("warning: {}", result("ok")), "ok"),
+        (format!("{event}{}", result("ok")), "ok"),
+        (format!("{}{event}", result("ok")), "ok"),
+    ];
+    for (line, text) in cases {
+        let (outcome, _) = read(&line, &exited(0));
+        assert!(outcome.success(), "{line}: {outcome:?}");
+        assert_eq!((outcome.text.as_str(), outcome.cost_usd), (text, Some(0.5)), "{line}");
+    }
+    // What is quoted is no event.
+    let (outcome, _) = read("it printed {\"type\": \"result\" and stopped", &exited(0));
+    assert!(!outcome.success());
+}

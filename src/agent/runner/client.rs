@@ -243,7 +243,7 @@ fn bury(mut process: Child, lost: HashMap<String, UnboundedSender<Notice>>) {
     let deadline = Instant::now() + tree::ORPHAN_GRACE;
     for (run, notices) in lost {
         on_thread(move || {
-            if tree::end(&mut Tree::new(&run, None), || deadline) > 0 {
+            if tree::end(&mut Tree::new(&run, None), || deadline, || false) > 0 {
                 tracing::warn!("some processes of a lost run do not end when killed");
             }
             drop(notices);

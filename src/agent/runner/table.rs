@@ -112,7 +112,9 @@ impl Table {
             let state = self.lock();
             state.runs.get(name).and_then(|run| run.deadline).unwrap_or_else(Instant::now)
         };
-        let survivors = tree::end(tree, deadline);
+        // While there is one run, an orphan can be no other's.
+        let takes_strays = || self.lock().runs.len() == 1;
+        let survivors = tree::end(tree, deadline, takes_strays);
         let reaped = |state: &mut State| state.runs.get(name).is_some_and(|run| !run.exited);
         let patience = if survivors == 0 { REAP_PATIENCE } else { Duration::ZERO };
         let (mut state, _) = self

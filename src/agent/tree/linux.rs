@@ -3,10 +3,10 @@
 //! they reach the process that was looked at and no other that got its number.
 
 use std::collections::{HashMap, HashSet};
-use std::fs;
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::MetadataExt;
 use std::time::Duration;
+use std::{fs, io};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
@@ -15,7 +15,7 @@ use rustix::process::{
     set_child_subreaper, waitid,
 };
 
-use super::tag::Tag;
+use super::tag::{self, Tag};
 use crate::agent::job::RUN_MARK;
 
 /// The processes of one run, as far as they are known.
@@ -79,7 +79,10 @@ impl Tree {
     /// Is nothing left? Believed when it was seen twice without a gap: a process that
     /// starts another and ends may be too dead to be seen, and the other too young. On
     /// a machine where processes end all the time nobody waits for that for ever.
-    pub(in crate::agent) fn is_gone(&mut self) -> bool {
+    ///
+    /// With `takes_strays`, children of this process that bear no run's tag or mark are
+    /// the run's: whoever changes user, say, loses its limits.
+    pub(in crate::agent) fn is_gone(&mut self, takes_strays: bool) -> bool {
         let mut seen = 0;
         for _ in 0..MOST_LOOKS {
             let table = ProcessTable::read();
@@ -91,22 +94,22 @@ impl Tree {
                 break;
             }
         }
-        (0..3).all(|_| self.adopt() == 0)
+        (0..3).all(|_| self.adopt(takes_strays) == 0)
     }
 
     /// Takes up the orphans of the run that are children of this process, and says how
     /// many there may be, the ones included that have just ended. Many times faster
     /// than a look at all processes, so that one that starts another and ends, over
     /// and over, does not outrun it.
-    fn adopt(&mut self) -> usize {
+    fn adopt(&mut self, takes_strays: bool) -> usize {
         let mut orphans = 0;
         for pid in own_children().unwrap_or_default() {
             if self.known.iter().any(|process| process.pid == pid) {
                 continue;
             }
-            match self.tag.is_on(pid) {
+            match self.is_orphan(pid, takes_strays) {
                 Ok(false) => continue,
-                Ok(true) => self.know(pid),
+                Ok(true) => self.know(pid, takes_strays),
                 Err(_) => {}
             }
             orphans += 1;
@@ -114,12 +117,17 @@ impl Tree {
         orphans
     }
 
-    fn know(&mut self, pid: i32) {
+    fn is_orphan(&self, pid: i32, takes_strays: bool) -> io::Result<bool> {
+        let is_stray = || io::Result::Ok(tag::has_none(pid)? && !has_mark(&environment(pid)?));
+        Ok(self.tag.is_on(pid)? || (takes_strays && is_stray()?))
+    }
+
+    fn know(&mut self, pid: i32, takes_strays: bool) {
         // Opened first and looked at then: the number may be another's by now, and
         // from here on it cannot become one.
         let handle = Pid::from_raw(pid).and_then(|pid| pidfd_open(pid, PidfdFlags::empty()).ok());
         if let (Some(handle), Some(entry), Ok(true)) =
-            (handle, read_entry(pid), self.tag.is_on(pid))
+            (handle, read_entry(pid), self.is_orphan(pid, takes_strays))
         {
             let started = entry.started;
             self.known.push(Process { pid, started, handle, asked: false, held: false });
@@ -206,10 +214,10 @@ impl Tree {
     }
 
     /// Holds what is not held yet; false when there was nothing.
-    pub(in crate::agent) fn hold(&mut self) -> bool {
+    pub(in crate::agent) fn hold(&mut self, takes_strays: bool) -> bool {
         let mut any = false;
         for _ in 0..MOST_CHASES {
-            let orphans = self.adopt();
+            let orphans = self.adopt(takes_strays);
             for process in self.known.iter_mut().filter(|process| !process.held) {
                 process.held = true;
                 any = true;
@@ -318,7 +326,12 @@ fn parse_stat(pid: i32, stat: &[u8]) -> Option<Entry> {
 
 /// Does the environment this process was started with bear the run's mark?
 fn is_marked(pid: i32, run: &str) -> bool {
-    fs::read(format!("/proc/{pid}/environ")).is_ok_and(|environment| bears(&environment, run))
+    environment(pid).is_ok_and(|environment| bears(&environment, run))
+}
+
+/// The environment a process was started with; empty once it has ended.
+fn environment(pid: i32) -> io::Result<Vec<u8>> {
+    fs::read(format!("/proc/{pid}/environ"))
 }
 
 /// Is it this user's? Another's cannot be ended from here, except by root, and anybody
@@ -329,10 +342,17 @@ fn is_ours(pid: i32) -> bool {
 }
 
 fn bears(environment: &[u8], run: &str) -> bool {
+    marks(environment).any(|runs| runs.split(|byte| *byte == b'/').any(|one| one == run.as_bytes()))
+}
+
+fn has_mark(environment: &[u8]) -> bool {
+    marks(environment).next().is_some()
+}
+
+fn marks(environment: &[u8]) -> impl Iterator<Item = &[u8]> {
     environment
         .split(|byte| *byte == 0)
         .filter_map(|variable| variable.strip_prefix(RUN_MARK.as_bytes())?.strip_prefix(b"="))
-        .any(|runs| runs.split(|byte| *byte == b'/').any(|one| one == run.as_bytes()))
 }
 
 #[cfg(test)]

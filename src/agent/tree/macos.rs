@@ -20,7 +20,7 @@ impl Tree {
     }
 
     /// Has the group no members left?
-    pub(in crate::agent) fn is_gone(&mut self) -> bool {
+    pub(in crate::agent) fn is_gone(&mut self, _takes_strays: bool) -> bool {
         self.count() == 0
     }
 
@@ -41,7 +41,7 @@ impl Tree {
     }
 
     /// Holds the group once; false when it is held already.
-    pub(in crate::agent) fn hold(&mut self) -> bool {
+    pub(in crate::agent) fn hold(&mut self, _takes_strays: bool) -> bool {
         let first = !std::mem::replace(&mut self.held, true);
         if first {
             self.send(Signal::STOP);

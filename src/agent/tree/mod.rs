@@ -39,15 +39,20 @@ const PAUSE: Duration = Duration::from_millis(10);
 /// when the kernel lets it.
 const KILL_PATIENCE: Duration = Duration::from_secs(5);
 
-/// Ends all of a run: asks, waits until `deadline`, then kills. The deadline may
-/// move while this runs. Says how many are left, 0 as a rule.
-pub(super) fn end(tree: &mut Tree, deadline: impl Fn() -> Instant) -> usize {
+/// Ends all of a run: asks, waits until `deadline`, then kills. The deadline may move
+/// while this runs, and so may the answer to whether orphans that nobody can attribute
+/// belong to this run. Says how many are left, 0 as a rule.
+pub(super) fn end(
+    tree: &mut Tree,
+    deadline: impl Fn() -> Instant,
+    takes_strays: impl Fn() -> bool,
+) -> usize {
     loop {
         let left = deadline().saturating_duration_since(Instant::now());
         if left.is_zero() {
             break;
         }
-        if tree.is_gone() {
+        if tree.is_gone(takes_strays()) {
             return 0;
         }
         tree.ask();
@@ -59,13 +64,13 @@ pub(super) fn end(tree: &mut Tree, deadline: impl Fn() -> Instant) -> usize {
         // Held first and killed when nothing new appears: a process that is held
         // starts no other behind our back.
         loop {
-            if tree.is_gone() {
+            if tree.is_gone(takes_strays()) {
                 return 0;
             }
             if Instant::now() > patience {
                 return tree.count();
             }
-            if !tree.hold() {
+            if !tree.hold(takes_strays()) {
                 break;
             }
         }

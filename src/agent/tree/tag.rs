@@ -43,13 +43,23 @@ impl Tag {
     }
 
     fn is_in(self, limits: &[u8]) -> bool {
-        let Ok(limits) = std::str::from_utf8(limits) else { return false };
-        limits.lines().any(|line| {
-            let value = [INNERMOST, OUTERMOST].iter().find_map(|(_, name)| line.strip_prefix(name));
-            let soft = value.and_then(|value| value.split_ascii_whitespace().next());
-            soft.is_some_and(|soft| soft.parse() == Ok(self.0))
-        })
+        tags(limits).any(|tag| tag == self)
     }
+}
+
+/// Does this process, dead or alive, bear no run's tag?
+pub(super) fn has_none(pid: i32) -> io::Result<bool> {
+    Ok(tags(&fs::read(format!("/proc/{pid}/limits"))?).next().is_none())
+}
+
+/// The tags among the limits of a process.
+fn tags(limits: &[u8]) -> impl Iterator<Item = Tag> {
+    let lines = std::str::from_utf8(limits).unwrap_or_default().lines();
+    lines.filter_map(|line| {
+        let value = [INNERMOST, OUTERMOST].iter().find_map(|(_, name)| line.strip_prefix(name))?;
+        let soft = value.split_ascii_whitespace().next()?.parse().ok()?;
+        (soft >= LOWEST && soft != u64::MAX).then_some(Tag(soft))
+    })
 }
 
 /// What is spawned in here bears the tag of this run. No other thread may spawn
