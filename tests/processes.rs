@@ -251,6 +251,20 @@ fn the_end_of_one_run_leaves_the_daemons_of_another_alone() {
 }
 
 #[test]
+fn a_runner_that_was_stopped_is_replaced_and_leaves_nothing() {
+    let world = World::with_agent("stop-parent\nhang");
+    world.agent("other", "answer fine");
+    let yaml = world.agents_yaml(&["infra", "other"]);
+    world.config(&yaml.replace("  other:", "    timeout: 1\n  other:"));
+    let mut client = Client::connect(&world);
+    let reply = client.tool("dispatch", json!({"agent": "infra", "task": "x"}));
+    assert_eq!(reply["error_type"], "timeout", "{reply}");
+    let reply = client.tool("dispatch", json!({"agent": "other", "task": "x"}));
+    assert_eq!(reply["result"], "fine", "{reply}");
+    world.wait_for_no_process();
+}
+
+#[test]
 fn what_took_its_tag_off_ends_with_the_last_run() {
     let ways = "double-fork new-session no-limits no-environment no-descriptors ignores-term";
     for end in ["answer done", "hang"] {

@@ -21,8 +21,9 @@ pub const STDOUT_BOUND: usize = 256 * 1024 * 1024;
 /// How much of its standard error is kept, in bytes; the end counts.
 const STDERR_KEPT: usize = 64 * 1024;
 
-/// How long the runner may take, beyond the grace, to tell that a run is gone.
-const GONE_PATIENCE: Duration = Duration::from_secs(3);
+/// How long the runner may take, beyond the grace, to tell that a run is gone. One that
+/// takes longer was stopped, say by an agent, and is given up.
+const GONE_PATIENCE: Duration = tree::KILL_PATIENCE.saturating_add(Duration::from_secs(3));
 
 /// Runs an agent and says how it ended. Dropped before that, it ends the agent. `held`
 /// stays open until nothing of the run is left, also when this process is killed: a lock,
@@ -94,7 +95,10 @@ async fn execute(
             () = cancel.cancelled(), if watch.stopped.is_none() => {
                 watch.stop(StopReason::Cancelled, reader, observe);
             }
-            () = at(patience) => break,
+            () = at(patience) => {
+                watch.run.give_up_runner();
+                break;
+            }
         }
     }
     pipes.drain(|line| reader.line(line, observe));

@@ -127,6 +127,11 @@ fn follow_script() {
             "signal" => {
                 shell(r#"kill -"$0" $PPID"#, &[rest]).status().expect("a shell");
             }
+            // Stops the process that started it.
+            "stop-parent" => {
+                let parent = std::os::unix::process::parent_id().to_string();
+                shell(r#"kill -STOP "$0""#, &[&parent]).status().expect("a shell");
+            }
             "hang" => loop {
                 sleep(Duration::from_secs(3600));
             },

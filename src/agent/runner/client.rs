@@ -16,6 +16,7 @@ use tokio::io::{AsyncReadExt, Interest};
 use tokio::net::UnixStream;
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio_util::sync::CancellationToken;
 
 use super::thread::on_thread;
 use super::wire::{self, Notice, PROTOCOL, Request};
@@ -37,6 +38,7 @@ pub(in crate::agent) struct Run {
     name: String,
     notices: UnboundedReceiver<Notice>,
     outgoing: UnboundedSender<Outgoing>,
+    give_up: CancellationToken,
     over: bool,
 }
 
@@ -56,6 +58,8 @@ pub(in crate::agent) struct Streams {
 struct Link {
     outgoing: UnboundedSender<Outgoing>,
     routes: Routes,
+    /// Cancelled when the runner does not answer.
+    give_up: CancellationToken,
 }
 
 #[derive(Debug)]
@@ -82,12 +86,12 @@ impl Runner {
     pub(in crate::agent) fn start(&self, job: &Job, streams: Streams) -> io::Result<Run> {
         let frame = wire::encode(&Request::Start { job: job.clone() })?;
         let (sender, notices) = unbounded_channel();
-        let outgoing = self.enter(&job.run, sender)?;
+        let (outgoing, give_up) = self.enter(&job.run, sender)?;
         let Streams { stdin, stdout, stderr, held } = streams;
         let descriptors = [stdin, stdout, stderr].into_iter().chain(held).collect();
         // When the writer has just ended, so will the notices: the run learns it.
         let _ = outgoing.send(Outgoing { frame, descriptors });
-        Ok(Run { name: job.run.clone(), notices, outgoing, over: false })
+        Ok(Run { name: job.run.clone(), notices, outgoing, give_up, over: false })
     }
 
     /// Ends all runs at once, as an ending server does: asks them, and kills what is
@@ -105,19 +109,19 @@ impl Runner {
         &self,
         run: &str,
         notices: UnboundedSender<Notice>,
-    ) -> io::Result<UnboundedSender<Outgoing>> {
+    ) -> io::Result<(UnboundedSender<Outgoing>, CancellationToken)> {
         let mut link = lock(&self.link);
         if let Some(link) = link.as_ref()
             && let Some(routes) = lock(&link.routes).as_mut()
         {
             routes.insert(run.to_owned(), notices);
-            return Ok(link.outgoing.clone());
+            return Ok((link.outgoing.clone(), link.give_up.clone()));
         }
         let routes = HashMap::from([(run.to_owned(), notices)]);
         let new = self.connect(routes)?;
-        let outgoing = new.outgoing.clone();
+        let way = (new.outgoing.clone(), new.give_up.clone());
         *link = Some(new);
-        Ok(outgoing)
+        Ok(way)
     }
 
     fn connect(&self, routes: HashMap<String, UnboundedSender<Notice>>) -> io::Result<Link> {
@@ -133,8 +137,9 @@ impl Runner {
         let (outgoing, frames) = unbounded_channel();
         tell(&outgoing, &Request::Hello { protocol: PROTOCOL });
         tokio::spawn(write(writing, frames));
-        tokio::spawn(read(reading, Arc::clone(&routes), process));
-        Ok(Link { outgoing, routes })
+        let give_up = CancellationToken::new();
+        tokio::spawn(read(reading, Arc::clone(&routes), process, give_up.clone()));
+        Ok(Link { outgoing, routes, give_up })
     }
 }
 
@@ -144,6 +149,12 @@ impl Run {
         let notice = self.notices.recv().await;
         self.over |= !matches!(notice, Some(Notice::Started { .. }));
         notice
+    }
+
+    /// Says that the runner does not do what it is told: it is killed, and what it had is
+    /// ended from here.
+    pub(in crate::agent) fn give_up_runner(&self) {
+        self.give_up.cancel();
     }
 
     /// Ends it: asks it, and kills what is left after `grace`.
@@ -192,9 +203,13 @@ async fn write(socket: OwnedWriteHalf, mut frames: UnboundedReceiver<Outgoing>) 
 }
 
 /// Routes what the runner tells, until it is gone.
-async fn read(socket: OwnedReadHalf, routes: Routes, process: Child) {
-    if let Err(error) = route(socket, &routes).await {
-        tracing::warn!("the runner cannot be understood and is given up: {error}");
+async fn read(socket: OwnedReadHalf, routes: Routes, process: Child, give_up: CancellationToken) {
+    match give_up.run_until_cancelled(route(socket, &routes)).await {
+        Some(Ok(())) => {}
+        Some(Err(error)) => {
+            tracing::warn!("the runner cannot be understood and is given up: {error}");
+        }
+        None => tracing::warn!("the runner does not answer and is given up with all its runs"),
     }
     // From here on the next run starts another runner.
     let lost = lock(&routes).take().unwrap_or_default();

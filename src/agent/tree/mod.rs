@@ -37,7 +37,7 @@ const PAUSE: Duration = Duration::from_millis(10);
 
 /// How long a killed process may take to go. One that hangs in the kernel goes
 /// when the kernel lets it.
-const KILL_PATIENCE: Duration = Duration::from_secs(5);
+pub(super) const KILL_PATIENCE: Duration = Duration::from_secs(5);
 
 /// Ends all of a run: asks, waits until `deadline`, then kills. The deadline may move
 /// while this runs, and so may the answer to whether orphans that nobody can attribute
