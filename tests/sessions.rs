@@ -222,3 +222,18 @@ fn a_resume_that_failed_does_not_bind_the_conversation() {
     assert_eq!(resume(&mut client, "wrong", &session)["success"], false);
     assert_eq!(resume(&mut client, "infra", &session)["result"], "hello");
 }
+
+#[test]
+fn many_who_go_on_with_one_conversation_all_get_their_turn() {
+    let world = World::with_agent("take ../turn\ngive-back ../turn\nanswer ok");
+    world.config(&format!("{}  max_concurrency: 30\n", world.agents_yaml(&["infra"])));
+    let mut client = Client::connect(&world);
+    let session = "11111111-2222-4333-8444-555555555555";
+    for number in 0..29 {
+        let task = json!({"agent": "infra", "task": format!("{number}"), "session_id": session});
+        client.begin(&format!("{number}"), "dispatch_session", task);
+    }
+    for (number, reply) in client.finish(29) {
+        assert_eq!(reply["result"], "ok", "{number}: {reply}");
+    }
+}

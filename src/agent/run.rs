@@ -144,15 +144,15 @@ impl Pipes {
     /// Takes what the ended process has left in the pipes. Their end is not waited
     /// for: a process that it left behind may hold them for ever.
     fn drain(&mut self, mut line: impl FnMut(&str)) {
-        while self.lines.total() <= STDOUT_BOUND {
+        for _ in 0..MOST_CHUNKS {
             let bytes = self.stdout.rest();
-            if bytes.is_empty() {
+            if bytes.is_empty() || self.lines.total() > STDOUT_BOUND {
                 break;
             }
             self.lines.push(bytes, &mut line);
         }
         self.lines.finish(line);
-        for _ in 0..STDERR_DRAINS {
+        for _ in 0..MOST_CHUNKS {
             let bytes = self.stderr.rest();
             if bytes.is_empty() {
                 break;
@@ -162,8 +162,9 @@ impl Pipes {
     }
 }
 
-/// A pipe holds no more than this many chunks, unless somebody still writes.
-const STDERR_DRAINS: usize = 16;
+/// A pipe holds no more than this many chunks. What comes after them was written by
+/// somebody who outlives the agent.
+const MOST_CHUNKS: usize = 16;
 
 /// What is known of a run from the outside.
 struct Watch {

@@ -36,7 +36,7 @@ impl Lineage {
 
     /// Is this process part of that run, so that waiting for its end would never end?
     pub(super) fn descends_from(&self, run: &str) -> bool {
-        self.runs.split('/').any(|above| above == run)
+        !run.is_empty() && self.runs.split('/').any(|above| above == run)
     }
 
     /// Lets a dispatch to `agent` through, or says why the chain ends here.

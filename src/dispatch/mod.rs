@@ -26,13 +26,13 @@ pub mod request;
 mod sessions;
 mod slots;
 
-use std::hash::{DefaultHasher, Hash, Hasher};
+use std::collections::HashMap;
 use std::path::Path;
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, Weak};
 use std::time::Duration;
 
-use tokio::sync::{Semaphore, watch};
-use tokio::time::Instant;
+use tokio::sync::{OwnedMutexGuard, Semaphore, watch};
+use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -52,7 +52,7 @@ pub use request::{Conversation, Request};
 use flights::{Flight, Flights, Found, Landing};
 use plan::{Plan, Shareable};
 use prompt::Reader;
-use sessions::{Claim, Home, Sessions};
+use sessions::{Home, Sessions};
 use slots::{Slot, Slots};
 
 /// How long the agents of an ending server have before they are killed.
@@ -65,11 +65,11 @@ const FAREWELL: Duration = Duration::from_millis(350);
 /// How long a call waits for a file system that does not answer.
 const FILE_PATIENCE: Duration = Duration::from_secs(30);
 
-/// Agents come in by so many doors, each always by the same, and through each so many at
-/// once: calls to one whose directory hangs take no more threads than that, and leave the
-/// others theirs.
-const DOORS: usize = 32;
+/// How many calls about one agent look at the file system at once.
 const AT_ONE_DOOR: usize = 8;
+
+/// The door of calls that are about no agent.
+const NO_AGENT: &str = "";
 
 /// Serves requests; shared by all callers of a process.
 pub struct Dispatcher {
@@ -82,7 +82,7 @@ pub struct Dispatcher {
     lineage: Lineage,
     /// What of this process's environment decides who answers; read once needed.
     environment: OnceLock<Vec<(String, String)>>,
-    doors: [Arc<Semaphore>; DOORS],
+    doors: Mutex<HashMap<String, Weak<Semaphore>>>,
     flights: Flights,
     sessions: Sessions,
     slots: Slots,
@@ -106,7 +106,7 @@ impl Dispatcher {
             cli: Claude,
             lineage,
             environment: OnceLock::new(),
-            doors: std::array::from_fn(|_| Arc::new(Semaphore::new(AT_ONE_DOOR))),
+            doors: Mutex::default(),
             flights: Flights::new(),
             sessions: Sessions::new(paths.state_folder.join("sessions")),
             slots: Slots::new(),
@@ -161,7 +161,7 @@ impl Dispatcher {
     /// [`Refusal`] when the config cannot be read.
     pub async fn list(self: &Arc<Self>) -> Result<Listing, Refusal> {
         let this = Arc::clone(self);
-        blocking(move || Ok(Listing::of(&*this.load()?))).await
+        self.look(NO_AGENT, move || Ok(Listing::of(&*this.load()?))).await
     }
 
     /// What is kept of earlier answers; none where the config switches that off.
@@ -171,7 +171,7 @@ impl Dispatcher {
     /// [`Refusal`] when the config cannot be read.
     pub async fn cache_stats(self: &Arc<Self>) -> Result<Option<CacheStats>, Refusal> {
         let this = Arc::clone(self);
-        let settings = blocking(move || Ok(this.load()?.settings.cache)).await?;
+        let settings = self.look(NO_AGENT, move || Ok(this.load()?.settings.cache)).await?;
         Ok(settings.is_on().then(|| self.flights.stats(settings)))
     }
 
@@ -183,7 +183,7 @@ impl Dispatcher {
     /// [`Refusal`] when the config cannot be read.
     pub async fn cache_clear(self: &Arc<Self>) -> Result<Option<usize>, Refusal> {
         let this = Arc::clone(self);
-        let settings = blocking(move || Ok(this.load()?.settings.cache)).await?;
+        let settings = self.look(NO_AGENT, move || Ok(this.load()?.settings.cache)).await?;
         Ok(settings.is_on().then(|| self.flights.clear(settings)))
     }
 
@@ -204,21 +204,45 @@ impl Dispatcher {
     }
 
     async fn prepare(self: &Arc<Self>, request: Request) -> Result<Result<Plan, Failure>, Refusal> {
-        let mut hasher = DefaultHasher::new();
-        request.agent.hash(&mut hasher);
-        let door = usize::try_from(hasher.finish() % DOORS as u64).unwrap_or_default();
-        let door = Arc::clone(&self.doors[door]);
-        let Ok(Ok(entered)) = tokio::time::timeout(FILE_PATIENCE, door.acquire_owned()).await
-        else {
-            return Err(silent_file_system());
+        let (this, door) = (Arc::clone(self), request.agent.clone());
+        self.look(&door, move || this.plan(&request)).await
+    }
+
+    /// Does what touches the file system off the reactor, and for no longer than somebody
+    /// can be expected to wait: a directory on a network mount can hang. So many at once
+    /// come in by one door; the threads that hang are no more than that, and leave those
+    /// who come by another door theirs.
+    async fn look<T: Send + 'static>(
+        &self,
+        door: &str,
+        work: impl FnOnce() -> Result<T, Refusal> + Send + 'static,
+    ) -> Result<T, Refusal> {
+        let door = self.door(door);
+        let looking = async {
+            let entered = door.acquire_owned().await;
+            let work = move || {
+                // Until it is done, not until somebody gives up waiting for it.
+                let _entered = entered;
+                work()
+            };
+            let lost = |error| Err(Refusal::new(format!("the call was lost: {error}")));
+            tokio::task::spawn_blocking(work).await.unwrap_or_else(lost)
         };
-        let this = Arc::clone(self);
-        blocking(move || {
-            // Until it is done, not until somebody gives up waiting for it.
-            let _entered = entered;
-            this.plan(&request)
+        tokio::time::timeout(FILE_PATIENCE, looking).await.unwrap_or_else(|_| {
+            Err(Refusal::new("the file system did not answer: the config file, an agent's directory, its program or a policy's component cannot be looked at")
+                .with_hint("Look at the network mounts among them."))
         })
-        .await
+    }
+
+    fn door(&self, name: &str) -> Arc<Semaphore> {
+        let mut doors = lock(&self.doors);
+        doors.retain(|_, door| door.strong_count() > 0);
+        if let Some(door) = doors.get(name).and_then(Weak::upgrade) {
+            return door;
+        }
+        let door = Arc::new(Semaphore::new(AT_ONE_DOOR));
+        doors.insert(name.to_owned(), Arc::downgrade(&door));
+        door
     }
 
     /// The config as it is now. Blocks on the file system.
@@ -242,7 +266,7 @@ impl Dispatcher {
         let flight = landing.flight();
         let prepared = flight.cancel.run_until_cancelled(self.ready(&mut plan)).await;
         let agent = &plan.seen.agent.name;
-        let Ready { claim, slot, reader } = match prepared {
+        let Ready { lock, turn, slot, reader } = match prepared {
             Some(Ok(ready)) => ready,
             Some(Err(failure)) => return landing.land(Reply::not_run(agent, failure), false),
             None => {
@@ -255,7 +279,7 @@ impl Dispatcher {
             RunEvent::Ending => flight.is_ending(),
             _ => {}
         };
-        let (held, cancel) = (claim.descriptor(), &flight.cancel);
+        let (held, cancel) = (lock.descriptor(), &flight.cancel);
         let outcome =
             crate::agent::run(&self.cli, &self.runner, &plan.run, held, cancel, observe).await;
         drop(slot);
@@ -267,31 +291,35 @@ impl Dispatcher {
         }
         let may_be_kept = plan.shareable.is_some() && reply.is_clean();
         landing.land(reply, may_be_kept);
-        claim.release().await;
+        lock.release().await;
+        // In this order: the next in this server finds the session unlocked.
+        drop(turn);
     }
 
-    /// Waits for all that a run needs. Who has a claim waits for no slot, nor the other
-    /// way round: the one who has the other may be waiting for this one.
+    /// Waits for all that a run needs. Who has a session's lock waits for no slot, nor the
+    /// other way round: the one who has the other may be waiting for this one.
     async fn ready(&self, plan: &mut Plan) -> Result<Ready, Failure> {
         let (run, session) = (plan.run.run.clone(), plan.run.session.clone());
+        let patience = plan.run.timeout;
+        let in_use = |_| Err(sessions::still_in_use(session.id(), patience));
+        // Sessions are waited for no longer than the run itself may take: two that wait for
+        // each other's would do so for ever.
+        let deadline = Instant::now() + patience;
+        let turn = timeout_at(deadline, async { Ok(self.sessions.turn(session.id()).await) });
+        let turn = turn.await.unwrap_or_else(in_use)?;
         loop {
             if let Session::Resume(id) = &session {
-                // No longer than the run itself may take: two that wait for each other's
-                // sessions would do so for ever.
                 let wait = self.sessions.wait(id, &self.lineage);
-                tokio::time::timeout(plan.run.timeout, wait)
+                timeout_at(deadline, wait)
                     .await
-                    .unwrap_or_else(|_| Err(sessions::still_in_use(id, plan.run.timeout)))?;
+                    .unwrap_or_else(|_| Err(sessions::still_in_use(id, patience)))?;
             }
             let slot = self.slots.acquire().await;
             // At once, as either takes another thread. Writing a prompt in vain costs nothing.
-            let claim = self.sessions.claim(session.id(), &run);
-            match tokio::join!(claim, self.word(plan)) {
-                (Some(claim), Ok(reader)) => return Ok(Ready { claim, slot, reader }),
-                (Some(claim), Err(failure)) => {
-                    claim.release().await;
-                    return Err(failure);
-                }
+            let lock = self.sessions.claim(session.id(), &run);
+            match tokio::join!(lock, self.word(plan)) {
+                (Some(lock), Ok(reader)) => return Ok(Ready { lock, turn, slot, reader }),
+                (Some(_lock), Err(failure)) => return Err(failure),
                 (None, _) => {}
             }
         }
@@ -300,25 +328,8 @@ impl Dispatcher {
 
 /// What a run needs before it begins.
 struct Ready {
-    claim: Claim,
+    lock: sessions::Lock,
+    turn: OwnedMutexGuard<()>,
     slot: Slot,
     reader: Reader,
-}
-
-/// Runs what touches the file system off the reactor: a directory on a network
-/// mount can hang, and only the call that looks at it may wait.
-async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T, Refusal> + Send + 'static,
-) -> Result<T, Refusal> {
-    let done = tokio::time::timeout(FILE_PATIENCE, tokio::task::spawn_blocking(work)).await;
-    match done {
-        Ok(Ok(result)) => result,
-        Ok(Err(error)) => Err(Refusal::new(format!("the call was lost: {error}"))),
-        Err(_) => Err(silent_file_system()),
-    }
-}
-
-fn silent_file_system() -> Refusal {
-    Refusal::new("the file system did not answer: the config file, an agent's directory, its program or a policy's component cannot be looked at")
-        .with_hint("Look at the network mounts among them.")
 }

@@ -58,12 +58,10 @@ pub(super) struct Home {
     pub(super) directory: PathBuf,
 }
 
-/// The right to carry a conversation on.
-pub(super) struct Claim {
-    /// None where the file system gives no locks: then only the runs of one server
-    /// keep out of each other's way.
-    lock: Option<LockFile>,
-    turn: OwnedMutexGuard<()>,
+/// The lock of a conversation. It has no file where the file system gives no locks: then
+/// only the runs of one server keep out of each other's way.
+pub(super) struct Lock {
+    file: Option<LockFile>,
 }
 
 impl Sessions {
@@ -84,11 +82,16 @@ impl Sessions {
         lock(&self.homes).get_or_insert(session.to_owned(), home);
     }
 
-    /// Waits until nobody carries this conversation on. A run that waited for one of
-    /// those that it is itself part of would wait for ever, and is refused.
+    /// Waits for the turn of a run of this conversation among those of this server. Who
+    /// has it may wait for a slot: who has a slot waits for no turn.
+    pub(super) async fn turn(&self, session: &str) -> OwnedMutexGuard<()> {
+        self.turns_of(session).lock_owned().await
+    }
+
+    /// Waits until no other server carries this conversation on. A run that waited for one
+    /// of those that it is itself part of would wait for ever, and is refused.
     pub(super) async fn wait(&self, session: &str, lineage: &Lineage) -> Result<(), Failure> {
-        let _turn = self.turn(session).lock_owned().await;
-        while let Attempt::HeldBy(holder) = self.attempt(session, "").await {
+        while let Some(Some(holder)) = self.look(session, |_, path| holder(path)).await {
             if lineage.descends_from(&holder) {
                 return Err(own_ancestor(session));
             }
@@ -97,17 +100,17 @@ impl Sessions {
         Ok(())
     }
 
-    /// Claims a conversation for a run, unless somebody else carries it on.
-    pub(super) async fn claim(&self, session: &str, run: &str) -> Option<Claim> {
-        let turn = self.turn(session).try_lock_owned().ok()?;
-        match self.attempt(session, run).await {
-            Attempt::Locked(lock) => Some(Claim { lock: Some(lock), turn }),
-            Attempt::HeldBy(_) => None,
-            Attempt::Failed => Some(Claim { lock: None, turn }),
+    /// Claims a conversation for a run, unless another server carries it on.
+    pub(super) async fn claim(&self, session: &str, run: &str) -> Option<Lock> {
+        let run = run.to_owned();
+        match self.look(session, move |folder, path| acquire(folder, path, &run)).await {
+            Some(Some(file)) => Some(Lock { file: Some(file) }),
+            Some(None) => None,
+            None => Some(Lock { file: None }),
         }
     }
 
-    fn turn(&self, session: &str) -> Arc<Turn<()>> {
+    fn turns_of(&self, session: &str) -> Arc<Turn<()>> {
         let mut turns = lock(&self.turns);
         turns.retain(|_, turn| turn.strong_count() > 0);
         if let Some(turn) = turns.get(session).and_then(Weak::upgrade) {
@@ -118,42 +121,59 @@ impl Sessions {
         turn
     }
 
-    async fn attempt(&self, session: &str, run: &str) -> Attempt {
+    /// Looks at the file of a conversation's lock on another thread; none where the file
+    /// system fails or does not answer.
+    async fn look<T: Send + 'static>(
+        &self,
+        session: &str,
+        work: impl FnOnce(&Path, &Path) -> io::Result<T> + Send + 'static,
+    ) -> Option<T> {
         if lock(&self.silent_until).is_some_and(|until| Instant::now() < until) {
-            return Attempt::Failed;
+            return None;
         }
-        let (folder, run) = (self.folder.clone(), run.to_owned());
+        let folder = self.folder.clone();
         // An id is the caller's text: it names no path.
         let path = folder.join(format!("{:x}.lock", Sha256::digest(session)));
         let swept = Arc::clone(&self.swept);
-        let attempt = tokio::task::spawn_blocking(move || {
+        let looking = tokio::task::spawn_blocking(move || {
             swept.call_once(|| sweep(&folder));
-            attempt(&folder, &path, &run)
+            work(&folder, &path)
         });
-        let attempt = tokio::time::timeout(PATIENCE, attempt).await;
-        if attempt.is_err() {
+        let looked = tokio::time::timeout(PATIENCE, looking).await;
+        if looked.is_err() {
             *lock(&self.silent_until) = Some(Instant::now() + SILENCE);
         }
-        attempt.map_err(io::Error::from).and_then(|attempt| attempt?).unwrap_or_else(|error| {
+        let looked = looked.map_err(io::Error::from).and_then(|looked| looked?);
+        let complain = |error: &io::Error| {
             tracing::warn!(folder = %self.folder.display(), %error,
                 "a session cannot be locked: runs of it in several servers are not kept apart");
-            Attempt::Failed
-        })
+        };
+        looked.inspect_err(complain).ok()
     }
 }
 
-impl Claim {
+impl Lock {
     /// What has to stay open as long as anything of the run is left.
     pub(super) fn descriptor(&self) -> Option<OwnedFd> {
-        self.lock.as_ref()?.file.try_clone().ok().map(OwnedFd::from)
+        self.file.as_ref()?.file.as_ref()?.try_clone().ok().map(OwnedFd::from)
     }
 
-    /// Gives it back, which touches the file system.
-    pub(super) async fn release(self) {
-        let Self { lock, turn } = self;
-        // In this order: the next in this server finds the file unlocked.
-        let _ = tokio::task::spawn_blocking(move || drop(lock)).await;
-        drop(turn);
+    /// Gives it back, and waits until that is done.
+    pub(super) async fn release(mut self) {
+        let file = self.file.take();
+        let releasing = tokio::task::spawn_blocking(move || drop(file));
+        // A file system that does not answer holds up nobody else.
+        let _ = tokio::time::timeout(PATIENCE, releasing).await;
+    }
+}
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        // Not on this thread, which may be the reactor's.
+        if let Some(file) = self.file.take() {
+            // Where there are no more threads it is dropped here after all.
+            let _ = std::thread::Builder::new().spawn(move || drop(file));
+        }
     }
 }
 
@@ -172,29 +192,46 @@ fn own_ancestor(session: &str) -> Failure {
     Failure::new(ErrorType::Recursion, message).hint("Begin a new session: name none.")
 }
 
-/// A locked file, gone when dropped.
+/// A locked file, gone when dropped unless somebody else keeps it locked.
 struct LockFile {
     path: PathBuf,
-    file: File,
+    file: Option<File>,
 }
 
 impl Drop for LockFile {
     fn drop(&mut self) {
-        // Removed while it is locked: who locks it next sees that it is not there.
-        let _ = std::fs::remove_file(&self.path);
+        // The runner may keep it open until the last of the run is gone: then it stays.
+        self.file = None;
+        if let Ok(file) = File::open(&self.path)
+            && file.try_lock().is_ok()
+            && private_file::is_at(&file, &self.path)
+        {
+            // Removed while it is locked: who locks it next sees that it is not there.
+            let _ = std::fs::remove_file(&self.path);
+        }
     }
 }
 
-enum Attempt {
-    Locked(LockFile),
-    /// The run that has it, as far as it can be read.
-    HeldBy(String),
-    /// The file system gives no locks.
-    Failed,
+/// The run that has this lock, as far as it can be read; none where nobody has it.
+fn holder(path: &Path) -> io::Result<Option<String>> {
+    let mut file = match File::open(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        opened => opened?,
+    };
+    match file.try_lock_shared() {
+        Ok(()) => Ok(None),
+        Err(TryLockError::WouldBlock) => {
+            let mut holder = String::new();
+            // What cannot be read names nobody.
+            let _ = file.read_to_string(&mut holder);
+            Ok(Some(holder))
+        }
+        Err(TryLockError::Error(error)) => Err(error),
+    }
 }
 
-/// Tries to lock the file and to write into it who has it. Blocks on the file system.
-fn attempt(folder: &Path, path: &Path, run: &str) -> io::Result<Attempt> {
+/// Locks the file and writes into it who has it; none where somebody else has.
+fn acquire(folder: &Path, path: &Path, run: &str) -> io::Result<Option<LockFile>> {
     loop {
         let mut file = match private_file::open(path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
@@ -205,19 +242,14 @@ fn attempt(folder: &Path, path: &Path, run: &str) -> io::Result<Attempt> {
         };
         match file.try_lock() {
             Ok(()) => {}
-            Err(TryLockError::WouldBlock) => {
-                let mut holder = String::new();
-                // What cannot be read names nobody.
-                let _ = file.read_to_string(&mut holder);
-                return Ok(Attempt::HeldBy(holder));
-            }
+            Err(TryLockError::WouldBlock) => return Ok(None),
             Err(TryLockError::Error(error)) => return Err(error),
         }
         // Its last holder may have removed it after we had opened it.
         if private_file::is_at(&file, path) {
             file.set_len(0)?;
             file.write_all(run.as_bytes())?;
-            return Ok(Attempt::Locked(LockFile { path: path.to_owned(), file }));
+            return Ok(Some(LockFile { path: path.to_owned(), file: Some(file) }));
         }
     }
 }
@@ -226,12 +258,8 @@ fn attempt(folder: &Path, path: &Path, run: &str) -> io::Result<Attempt> {
 fn sweep(folder: &Path) {
     for path in folder.read_dir().into_iter().flatten().flatten().map(|entry| entry.path()) {
         let age = path.metadata().and_then(|data| data.modified()).map(|time| time.elapsed());
-        if matches!(age, Ok(Ok(age)) if age > LEFT_BEHIND)
-            && let Ok(file) = private_file::open(&path)
-            && file.try_lock().is_ok()
-            && private_file::is_at(&file, &path)
-        {
-            drop(LockFile { path, file });
+        if matches!(age, Ok(Ok(age)) if age > LEFT_BEHIND) {
+            drop(LockFile { path, file: None });
         }
     }
 }

@@ -24,6 +24,8 @@ pub(super) struct Table {
 #[derive(Debug)]
 pub(super) struct State {
     runs: HashMap<String, Run>,
+    /// A run that is over may have left processes that are to stay.
+    has_kept: bool,
     socket: UnixStream,
 }
 
@@ -51,7 +53,7 @@ pub(super) struct Ending {
 
 impl Table {
     pub(super) fn new(socket: UnixStream) -> Arc<Self> {
-        let state = Mutex::new(State { runs: HashMap::new(), socket });
+        let state = Mutex::new(State { runs: HashMap::new(), has_kept: false, socket });
         Arc::new(Self { state, changed: Condvar::new() })
     }
 
@@ -112,8 +114,12 @@ impl Table {
             let state = self.lock();
             state.runs.get(name).and_then(|run| run.deadline).unwrap_or_else(Instant::now)
         };
-        // While there is one run, an orphan can be no other's.
-        let takes_strays = || self.lock().runs.len() == 1;
+        // While there is one run, and there was none that was to leave something, an
+        // orphan can be no other's.
+        let takes_strays = || {
+            let state = self.lock();
+            state.runs.len() == 1 && !state.has_kept
+        };
         let survivors = tree::end(tree, deadline, takes_strays);
         let reaped = |state: &mut State| state.runs.get(name).is_some_and(|run| !run.exited);
         let patience = if survivors == 0 { REAP_PATIENCE } else { Duration::ZERO };
@@ -163,6 +169,7 @@ impl State {
         // a rule there is none, and looking costs next to nothing.
         let leaders: Vec<i32> =
             self.runs.values().filter(|run| !run.exited).map(|run| run.leader).collect();
+        self.has_kept |= is_kept;
         if !is_kept && tree::has_other_children(&leaders) {
             self.stop(&name, tree::GRACE)
         } else {

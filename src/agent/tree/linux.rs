@@ -46,6 +46,8 @@ struct ProcessTable {
     /// Some were listed and had ended before they were read: what they have started
     /// meanwhile is not in the list.
     has_gaps: bool,
+    /// Some could not be read, for want of descriptors, say.
+    is_partial: bool,
 }
 
 /// One line of the process table.
@@ -86,7 +88,7 @@ impl Tree {
         let mut seen = 0;
         for _ in 0..MOST_LOOKS {
             let table = ProcessTable::read();
-            if self.look_at(&table) > 0 {
+            if self.look_at(&table) > 0 || table.is_partial {
                 return false;
             }
             seen += u32::from(!table.has_gaps);
@@ -108,9 +110,10 @@ impl Tree {
                 continue;
             }
             match self.is_orphan(pid, takes_strays) {
-                Ok(false) => continue,
                 Ok(true) => self.know(pid, takes_strays),
-                Err(_) => {}
+                Err(error) if has_ended(&error) => {}
+                // What cannot be read is another user's, and cannot be ended from here.
+                Ok(false) | Err(_) => continue,
             }
             orphans += 1;
         }
@@ -143,7 +146,11 @@ impl Tree {
         let mine = self.members(&table.entries);
         let alive = mine.len();
         self.known.retain(|process| {
-            mine.iter().any(|entry| (entry.pid, entry.started) == (process.pid, process.started))
+            // What is not seen may be there all the same.
+            table.is_partial
+                || mine
+                    .iter()
+                    .any(|entry| (entry.pid, entry.started) == (process.pid, process.started))
         });
         for entry in mine {
             if self.known.iter().any(|process| process.pid == entry.pid) {
@@ -160,7 +167,7 @@ impl Tree {
             let Entry { pid, started, .. } = entry;
             self.known.push(Process { pid, started, handle, asked: false, held: false });
         }
-        alive
+        if table.is_partial { alive.max(self.known.len()) } else { alive }
     }
 
     /// What is known, what bears the tag or the mark, and all that descends from
@@ -288,28 +295,39 @@ fn own_pid() -> i32 {
 
 impl ProcessTable {
     fn read() -> Self {
-        let Ok(files) = fs::read_dir("/proc") else { return Self::default() };
+        let Ok(files) = fs::read_dir("/proc") else {
+            return Self { is_partial: true, ..Self::default() };
+        };
         let pids = files.flatten().filter_map(|file| file.file_name().to_str()?.parse().ok());
         let mut table = Self::default();
         for pid in pids {
             match read_stat(pid) {
-                Some(entry) if entry.alive => table.entries.push(entry),
+                Ok(entry) if entry.alive => table.entries.push(entry),
                 // Ended and not reaped, by us in no time, by others perhaps never.
-                Some(entry) => table.has_gaps |= entry.parent == own_pid(),
-                None => table.has_gaps = true,
+                Ok(entry) => table.has_gaps |= entry.parent == own_pid(),
+                Err(error) if has_ended(&error) => table.has_gaps = true,
+                Err(_) => table.is_partial = true,
             }
         }
         table
     }
 }
 
-/// The process with this number, if it is alive.
-fn read_entry(pid: i32) -> Option<Entry> {
-    read_stat(pid).filter(|entry| entry.alive)
+/// Does reading fail because the process is not there any more?
+fn has_ended(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::NotFound
+        || error.raw_os_error() == Some(Errno::SRCH.raw_os_error())
 }
 
-fn read_stat(pid: i32) -> Option<Entry> {
-    parse_stat(pid, &fs::read(format!("/proc/{pid}/stat")).ok()?)
+/// The process with this number, if it is alive.
+fn read_entry(pid: i32) -> Option<Entry> {
+    read_stat(pid).ok().filter(|entry| entry.alive)
+}
+
+fn read_stat(pid: i32) -> io::Result<Entry> {
+    let stat = fs::read(format!("/proc/{pid}/stat"))?;
+    // A kernel that writes it otherwise is none that we know.
+    parse_stat(pid, &stat).ok_or_else(|| io::ErrorKind::InvalidData.into())
 }
 
 fn parse_stat(pid: i32, stat: &[u8]) -> Option<Entry> {

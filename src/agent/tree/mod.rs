@@ -68,6 +68,8 @@ pub(super) fn end(
                 return 0;
             }
             if Instant::now() > patience {
+                // Whatever could not be held.
+                tree.kill();
                 return tree.count();
             }
             if !tree.hold(takes_strays()) {
