@@ -39,6 +39,13 @@ struct Process {
     held: bool,
 }
 
+impl Process {
+    fn is_over(&self) -> bool {
+        let now = Timespec { tv_sec: 0, tv_nsec: 0 };
+        matches!(poll(&mut [PollFd::new(&self.handle, PollFlags::IN)], Some(&now)), Ok(1..))
+    }
+}
+
 /// The processes that are alive.
 #[derive(Debug, Default)]
 struct ProcessTable {
@@ -146,11 +153,12 @@ impl Tree {
         let mine = self.members(&table.entries);
         let alive = mine.len();
         self.known.retain(|process| {
-            // What is not seen may be there all the same.
-            table.is_partial
-                || mine
-                    .iter()
+            // What is not seen may be there all the same; then its handle tells.
+            let is_seen = || {
+                mine.iter()
                     .any(|entry| (entry.pid, entry.started) == (process.pid, process.started))
+            };
+            if table.is_partial { !process.is_over() } else { is_seen() }
         });
         for entry in mine {
             if self.known.iter().any(|process| process.pid == entry.pid) {
