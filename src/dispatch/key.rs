@@ -30,7 +30,7 @@ struct Decisive<'a> {
     run: &'a RunRequest,
     /// Which directory and which program these paths name now.
     directory: Option<[u64; 2]>,
-    program: Option<[u64; 4]>,
+    program: Option<[i64; 7]>,
     environment: &'a [(String, String)],
     request: &'a prompt::Request,
     policy: &'a str,
@@ -67,9 +67,11 @@ impl Key {
 }
 
 /// Which program this is: another one in its place is another one that answers.
-fn program_of(path: &str) -> Option<[u64; 4]> {
+fn program_of(path: &str) -> Option<[i64; 7]> {
     let data = std::fs::metadata(path).ok()?;
-    Some([data.dev(), data.ino(), data.size(), data.mtime().cast_unsigned()])
+    let [device, inode, size] = [data.dev(), data.ino(), data.size()].map(u64::cast_signed);
+    let (modified, changed) = (data.mtime(), data.ctime());
+    Some([device, inode, size, modified, data.mtime_nsec(), changed, data.ctime_nsec()])
 }
 
 /// The variables of this process's environment that decide who answers.
