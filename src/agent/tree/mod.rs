@@ -10,6 +10,8 @@ use std::time::{Duration, Instant};
 #[cfg(target_os = "linux")]
 mod linux;
 #[cfg(target_os = "linux")]
+mod procfs;
+#[cfg(target_os = "linux")]
 mod tag;
 #[cfg(target_os = "linux")]
 pub(super) use linux::{Tree, adopt_orphans, has_other_children};
