@@ -77,12 +77,12 @@ impl Flight {
     }
 
     /// Tells those who wait that the agent works now.
-    pub(super) fn is_running(&self) {
+    pub(super) fn set_running(&self) {
         self.state.send_replace(State::On(Phase::Running));
     }
 
     /// From now on nobody can join: the run is being ended.
-    pub(super) fn is_ending(&self) {
+    pub(super) fn set_ending(&self) {
         self.ending.store(true, Ordering::Release);
     }
 

@@ -9,11 +9,13 @@
 //! requests ask the same, `cache` and `flights` have them answered once, `sessions`
 //! keeps runs of one conversation apart, `slots` bounds what goes on at once, `prompt`
 //! asks the agent's prompt policy before and after, and [`crate::agent`] runs the
-//! child. `listing` says whom one can ask.
+//! child. `listing` says whom one can ask; `by_name` holds what callers share for as long
+//! as one of them has it.
 //!
 //! A run lives here, not with its caller: callers have a seat and wait. When the last
 //! one leaves, the run is cancelled, and still brought to its end.
 
+mod by_name;
 mod cache;
 mod flights;
 mod key;
@@ -26,9 +28,8 @@ pub mod request;
 mod sessions;
 mod slots;
 
-use std::collections::HashMap;
 use std::path::Path;
-use std::sync::{Arc, Mutex, OnceLock, Weak};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use tokio::sync::{OwnedMutexGuard, Semaphore, watch};
@@ -37,7 +38,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::agent::{Claude, Failure, RunEvent, Runner, Session};
-use crate::config::{Config, Loader, Paths};
+use crate::config::{CacheSettings, Config, Loader, Paths};
 use crate::lock::lock;
 use crate::policy::Host;
 
@@ -49,6 +50,7 @@ pub use plan::Preview;
 pub use reply::{Refusal, Reply};
 pub use request::{Conversation, Request};
 
+use by_name::ByName;
 use flights::{Flight, Flights, Found, Landing};
 use plan::{Plan, Shareable};
 use prompt::Reader;
@@ -82,7 +84,7 @@ pub struct Dispatcher {
     lineage: Lineage,
     /// What of this process's environment decides who answers; read once needed.
     environment: OnceLock<Vec<(String, String)>>,
-    doors: Mutex<HashMap<String, Weak<Semaphore>>>,
+    doors: ByName<Semaphore>,
     flights: Flights,
     sessions: Sessions,
     slots: Slots,
@@ -106,7 +108,7 @@ impl Dispatcher {
             cli: Claude,
             lineage,
             environment: OnceLock::new(),
-            doors: Mutex::default(),
+            doors: ByName::new(),
             flights: Flights::new(),
             sessions: Sessions::new(paths.state_folder.join("sessions")),
             slots: Slots::new(),
@@ -170,9 +172,7 @@ impl Dispatcher {
     ///
     /// [`Refusal`] when the config cannot be read.
     pub async fn cache_stats(self: &Arc<Self>) -> Result<Option<CacheStats>, Refusal> {
-        let this = Arc::clone(self);
-        let settings = self.look(NO_AGENT, move || Ok(this.load()?.settings.cache)).await?;
-        Ok(settings.is_on().then(|| self.flights.stats(settings)))
+        Ok(self.cache().await?.map(|settings| self.flights.stats(settings)))
     }
 
     /// Forgets all earlier answers and says how many there were; none where the config
@@ -182,9 +182,13 @@ impl Dispatcher {
     ///
     /// [`Refusal`] when the config cannot be read.
     pub async fn cache_clear(self: &Arc<Self>) -> Result<Option<usize>, Refusal> {
+        Ok(self.cache().await?.map(|settings| self.flights.clear(settings)))
+    }
+
+    async fn cache(self: &Arc<Self>) -> Result<Option<CacheSettings>, Refusal> {
         let this = Arc::clone(self);
         let settings = self.look(NO_AGENT, move || Ok(this.load()?.settings.cache)).await?;
-        Ok(settings.is_on().then(|| self.flights.clear(settings)))
+        Ok(Some(settings).filter(CacheSettings::is_on))
     }
 
     /// Cancels all dispatches; each still gets its reply.
@@ -200,7 +204,7 @@ impl Dispatcher {
         self.runner.end_all(HURRIED_GRACE);
         self.cancel();
         self.runs.close();
-        let _ = tokio::time::timeout_at(deadline, self.runs.wait()).await;
+        let _ = timeout_at(deadline, self.runs.wait()).await;
     }
 
     async fn prepare(self: &Arc<Self>, request: Request) -> Result<Result<Plan, Failure>, Refusal> {
@@ -217,7 +221,7 @@ impl Dispatcher {
         door: &str,
         work: impl FnOnce() -> Result<T, Refusal> + Send + 'static,
     ) -> Result<T, Refusal> {
-        let door = self.door(door);
+        let door = self.doors.get(door, || Semaphore::new(AT_ONE_DOOR));
         let looking = async {
             let entered = door.acquire_owned().await;
             let work = move || {
@@ -232,17 +236,6 @@ impl Dispatcher {
             Err(Refusal::new("the file system did not answer: the config file, an agent's directory, its program or a policy's component cannot be looked at")
                 .with_hint("Look at the network mounts among them."))
         })
-    }
-
-    fn door(&self, name: &str) -> Arc<Semaphore> {
-        let mut doors = lock(&self.doors);
-        doors.retain(|_, door| door.strong_count() > 0);
-        if let Some(door) = doors.get(name).and_then(Weak::upgrade) {
-            return door;
-        }
-        let door = Arc::new(Semaphore::new(AT_ONE_DOOR));
-        doors.insert(name.to_owned(), Arc::downgrade(&door));
-        door
     }
 
     /// The config as it is now. Blocks on the file system.
@@ -275,8 +268,8 @@ impl Dispatcher {
             }
         };
         let observe = &mut |event| match event {
-            RunEvent::Started { .. } => flight.is_running(),
-            RunEvent::Ending => flight.is_ending(),
+            RunEvent::Started { .. } => flight.set_running(),
+            RunEvent::Ending => flight.set_ending(),
             _ => {}
         };
         let (held, cancel) = (lock.descriptor(), &flight.cancel);
@@ -301,18 +294,15 @@ impl Dispatcher {
     async fn ready(&self, plan: &mut Plan) -> Result<Ready, Failure> {
         let (run, session) = (plan.run.run.clone(), plan.run.session.clone());
         let patience = plan.run.timeout;
-        let in_use = |_| Err(sessions::still_in_use(session.id(), patience));
+        let in_use = |_| sessions::still_in_use(session.id(), patience);
         // Sessions are waited for no longer than the run itself may take: two that wait for
         // each other's would do so for ever.
         let deadline = Instant::now() + patience;
-        let turn = timeout_at(deadline, async { Ok(self.sessions.turn(session.id()).await) });
-        let turn = turn.await.unwrap_or_else(in_use)?;
+        let turn = timeout_at(deadline, self.sessions.turn(session.id())).await.map_err(in_use)?;
         loop {
             if let Session::Resume(id) = &session {
                 let wait = self.sessions.wait(id, &self.lineage);
-                timeout_at(deadline, wait)
-                    .await
-                    .unwrap_or_else(|_| Err(sessions::still_in_use(id, patience)))?;
+                timeout_at(deadline, wait).await.map_err(in_use)??;
             }
             let slot = self.slots.acquire().await;
             // At once, as either takes another thread. Writing a prompt in vain costs nothing.

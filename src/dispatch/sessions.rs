@@ -5,19 +5,19 @@
 //! of it when the last process that has it open is gone; so the runner keeps it open
 //! too, until nothing of the run is left.
 
-use std::collections::HashMap;
 use std::fs::{File, TryLockError};
 use std::io::{self, Read, Write};
 use std::num::NonZeroUsize;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, Once, Weak};
+use std::sync::{Arc, Mutex, Once};
 use std::time::{Duration, Instant};
 
 use lru::LruCache;
 use sha2::{Digest, Sha256};
 use tokio::sync::{Mutex as Turn, OwnedMutexGuard};
 
+use super::by_name::ByName;
 use super::lineage::Lineage;
 use crate::agent::{ErrorType, Failure};
 use crate::lock::lock;
@@ -47,7 +47,7 @@ pub(super) struct Sessions {
     /// thread.
     silent_until: Mutex<Option<Instant>>,
     /// One turn a conversation within this server.
-    turns: Mutex<HashMap<String, Weak<Turn<()>>>>,
+    turns: ByName<Turn<()>>,
     homes: Mutex<LruCache<String, Home>>,
 }
 
@@ -69,7 +69,7 @@ impl Sessions {
     pub(super) fn new(folder: PathBuf) -> Self {
         let homes = Mutex::new(LruCache::new(REMEMBERED));
         let (swept, silent_until) = (Arc::new(Once::new()), Mutex::new(None));
-        Self { folder, swept, silent_until, turns: Mutex::default(), homes }
+        Self { folder, swept, silent_until, turns: ByName::new(), homes }
     }
 
     /// Where a conversation began, if this server has seen it.
@@ -85,7 +85,7 @@ impl Sessions {
     /// Waits for the turn of a run of this conversation among those of this server. Who
     /// has it may wait for a slot: who has a slot waits for no turn.
     pub(super) async fn turn(&self, session: &str) -> OwnedMutexGuard<()> {
-        self.turns_of(session).lock_owned().await
+        self.turns.get(session, Turn::default).lock_owned().await
     }
 
     /// Waits until no other server carries this conversation on. A run that waited for one
@@ -108,17 +108,6 @@ impl Sessions {
             Some(None) => None,
             None => Some(Lock { file: None }),
         }
-    }
-
-    fn turns_of(&self, session: &str) -> Arc<Turn<()>> {
-        let mut turns = lock(&self.turns);
-        turns.retain(|_, turn| turn.strong_count() > 0);
-        if let Some(turn) = turns.get(session).and_then(Weak::upgrade) {
-            return turn;
-        }
-        let turn = Arc::default();
-        turns.insert(session.to_owned(), Arc::downgrade(&turn));
-        turn
     }
 
     /// Looks at the file of a conversation's lock on another thread; none where the file
