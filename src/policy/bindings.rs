@@ -14,3 +14,17 @@ wasmtime::component::bindgen!({
     world: "prompt-policy",
     additional_derives: [serde::Serialize],
 });
+
+/// The world of describe policies; what all kinds share is that of the one above.
+pub(super) mod describe {
+    wasmtime::component::bindgen!({
+        path: "wit",
+        world: "describe-policy",
+        imports: { default: trappable },
+        with: {
+            "agent-dispatch:policy/types": super::agent_dispatch::policy::types,
+            "agent-dispatch:policy/host": super::agent_dispatch::policy::host,
+            "agent-dispatch:policy/project-view.project": crate::policy::project::View,
+        },
+    });
+}

@@ -1,8 +1,9 @@
 //! One call of a policy: a fresh instance, limited in all it does, thrown away.
 //!
 //! Calls run on threads that may block, never on the reactor. A guest that does
-//! not come back is ended by its own code, which looks at the engine's epoch; the
-//! host never keeps it, as nothing that the host offers can wait.
+//! not come back is ended by its own code, which looks at the engine's epoch. Only
+//! where a project lies on a file system that does not answer is it out of reach; then
+//! its caller is told so, and the thread is left to itself.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -13,10 +14,13 @@ use wasmtime::{Store, UpdateDeadline};
 use super::component::Loaded;
 use super::error::Failure;
 use super::limits::{self, Limits, mebibytes};
-use super::state::State;
+use super::state::{self, State};
 
 /// How often a guest that is past its time is reminded.
 const REMIND: Duration = Duration::from_millis(10);
+
+/// How long after its time a guest is waited for.
+const GIVE_UP: Duration = Duration::from_secs(2);
 
 /// Runs `body` against a fresh instance. Returns the guest's result or why there
 /// is none.
@@ -37,13 +41,15 @@ where
     // A task of its own: the guest is ended in time even if nobody waits any more.
     let watched = tokio::spawn(async move {
         let mut patience = timeout;
-        loop {
+        let last = Instant::now() + timeout + GIVE_UP;
+        while Instant::now() < last {
             if let Ok(result) = tokio::time::timeout(patience, &mut result).await {
                 return result;
             }
             patience = REMIND;
             engine.increment_epoch();
         }
+        Ok(Err(state::timed_out(limits)))
     });
     match watched.await {
         Ok(Ok(result)) => result,

@@ -19,8 +19,8 @@ pub struct Host {
     compiler: Compiler,
     engine: OnceLock<Result<Engine, String>>,
     places: Mutex<HashMap<(ComponentSource, &'static str), Arc<Place>>>,
-    /// Digest and config of what has passed its `check`.
-    checked: Mutex<HashSet<(String, String)>>,
+    /// Kind, digest and config of what has passed its `check`.
+    checked: Mutex<HashSet<(&'static str, String, String)>>,
 }
 
 /// Where a component of some source is kept for one kind.
@@ -136,16 +136,20 @@ impl Host {
     }
 
     /// True when this config has passed the check of this component before.
-    pub(super) fn is_checked(&self, loaded: &Loaded, config: &str) -> bool {
-        lock(&self.checked).contains(&(loaded.identity.digest.clone(), config.to_owned()))
+    pub(super) fn is_checked(&self, kind: &'static str, loaded: &Loaded, config: &str) -> bool {
+        lock(&self.checked).contains(&checked(kind, loaded, config))
     }
 
-    pub(super) fn set_checked(&self, loaded: &Loaded, config: &str) {
-        let mut checked = lock(&self.checked);
+    pub(super) fn set_checked(&self, kind: &'static str, loaded: &Loaded, config: &str) {
+        let mut all = lock(&self.checked);
         // A bound, not a cache policy: nobody has that many policies.
-        if checked.len() >= 1024 {
-            checked.clear();
+        if all.len() >= 1024 {
+            all.clear();
         }
-        checked.insert((loaded.identity.digest.clone(), config.to_owned()));
+        all.insert(checked(kind, loaded, config));
     }
+}
+
+fn checked(kind: &'static str, loaded: &Loaded, config: &str) -> (&'static str, String, String) {
+    (kind, loaded.identity.digest.clone(), config.to_owned())
 }

@@ -36,6 +36,11 @@ pub(super) const TABLE_ENTRIES: usize = 1 << 20;
 pub(super) const HANDLES: usize = 1024;
 /// Memories, tables and core instances a component may have, of each.
 pub(super) const INSTANCES: usize = 64;
+/// What a describe policy may read of one file, and of all files in a call, in bytes.
+pub(super) const PROJECT_FILE_BYTES: usize = 1 << 20;
+pub(super) const PROJECT_BYTES: usize = 8 << 20;
+/// How many entries of directories it is shown in a call.
+pub(super) const PROJECT_ENTRIES: usize = 2000;
 /// What a log line costs beside its text, in bytes.
 pub(super) const LOG_LINE_BYTES: usize = 64;
 

@@ -11,19 +11,23 @@
 //!   itself
 //! - `call`: one call in the sandbox; `limits` and `state`: what it may use and has
 //!   used; `wasi`, `stderr` and `text`: what it sees and says
-//! - [`prompt`]: the typed face of the kind `prompt`
+//! - `ready`: what all kinds have in common; [`prompt`] and [`describe`]: the typed faces
+//!   of those kinds; `project`: what a describe policy sees of a directory
 
 mod bindings;
 mod built_in;
 mod call;
 mod compile;
 mod component;
+pub mod describe;
 mod engine;
 mod error;
 mod host;
 mod limits;
 mod metadata;
+mod project;
 pub mod prompt;
+mod ready;
 mod source;
 mod state;
 mod stderr;

@@ -5,17 +5,16 @@ use std::sync::Arc;
 use serde_json::Value;
 use wasmtime::Store;
 
-use super::bindings::PromptPolicyPre;
-use super::bindings::agent_dispatch::policy::types;
+use super::Host;
 use super::bindings::exports::agent_dispatch::policy::prompt;
-use super::call;
+use super::bindings::{PromptPolicy, PromptPolicyPre};
 use super::component::Loaded;
 use super::error::{Failure, PolicyError};
-use super::limits::{self, mebibytes};
+use super::limits::mebibytes;
+use super::ready::{Ready, Returned};
 use super::source::Source;
 use super::state::State;
 use super::text::{SAID, Share, shown};
-use super::{Host, Limits};
 
 pub use super::bindings::agent_dispatch::policy::types::{
     Agent, Fact, Reply, Request, SharedContext,
@@ -50,12 +49,7 @@ pub struct Meaning {
 }
 
 /// A prompt policy that is loaded and whose config it has accepted.
-pub struct Prompt {
-    name: String,
-    loaded: Arc<Loaded>,
-    config: String,
-    limits: Limits,
-}
+pub struct Prompt(Ready);
 
 impl Host {
     /// Loads a prompt policy and has it check its config.
@@ -64,38 +58,29 @@ impl Host {
     ///
     /// Anything that keeps the policy from being used; nothing was spent.
     pub async fn prompt(self: &Arc<Self>, source: &Source) -> Result<Prompt, PolicyError> {
-        let prompt = Prompt {
-            name: source.name.clone(),
-            loaded: self.load(source, KIND).await?,
-            config: source.config.clone(),
-            limits: source.limits,
+        let check = |store: &mut Store<State>, loaded: &Loaded, config: &str| {
+            instance(store, loaded)?.agent_dispatch_policy_prompt().call_check(store, config)
         };
-        if !self.is_checked(&prompt.loaded, &prompt.config) {
-            prompt.check().await?;
-            self.set_checked(&prompt.loaded, &prompt.config);
-        }
-        Ok(prompt)
+        Ok(Prompt(Ready::load(self, source, KIND, check).await?))
     }
+}
+
+/// A fresh instance of the component.
+fn instance(store: &mut Store<State>, loaded: &Loaded) -> wasmtime::Result<PromptPolicy> {
+    let instance = PromptPolicyPre::new(loaded.instance.clone())?.instantiate(&mut *store)?;
+    store.data_mut().set_instantiated();
+    Ok(instance)
 }
 
 impl Prompt {
     /// The policy's name and, in brackets, which component it is.
     pub fn title(&self) -> String {
-        format!("{}{}", self.name, self.loaded.identity)
+        self.0.title()
     }
 
     /// The digest of the component, in hexadecimal.
     pub fn digest(&self) -> &str {
-        &self.loaded.identity.digest
-    }
-
-    async fn check(&self) -> Result<(), PolicyError> {
-        if self.config.len() > limits::CONFIG_BYTES {
-            let bound = format!("{} KiB of config", limits::CONFIG_BYTES >> 10);
-            return Err(self.error(Failure::Bound { bound }));
-        }
-        let config = self.config.clone();
-        self.call(move |store, guest| guest.call_check(store, &config)).await
+        self.0.digest()
     }
 
     /// Puts a request into words. One that does not fit into the input limit is an
@@ -106,10 +91,10 @@ impl Prompt {
     /// Whatever went wrong; nothing was spent.
     pub async fn render(&self, request: &Request) -> Result<Rendered, PolicyError> {
         let size = texts(request).iter().map(|text| text.len()).sum();
-        if size > mebibytes(self.limits.input_mib) {
-            return Err(self.error(Failure::TooLong { size, value: self.limits.input_mib }));
+        if size > mebibytes(self.0.limits.input_mib) {
+            return Err(self.error(Failure::TooLong { size, value: self.0.limits.input_mib }));
         }
-        let (config, request) = (self.config.clone(), request.clone());
+        let (config, request) = (self.0.config.clone(), request.clone());
         let rendered =
             self.call(move |store, guest| guest.call_render(store, &config, &request)).await?;
         if rendered.user.trim().is_empty() {
@@ -145,7 +130,7 @@ impl Prompt {
         let (size, complete) = (text.len() as u64, share.holds(text));
         let reply = Reply { text: share.fit(text), size, complete, ..reply };
         let request = fit(request, share);
-        let config = self.config.clone();
+        let config = self.0.config.clone();
         let interpretation = self
             .call(move |store, guest| guest.call_interpret(store, &config, &request, &reply))
             .await?;
@@ -181,52 +166,23 @@ impl Prompt {
         Ok(Meaning { edit, outcome, hint, parsed })
     }
 
-    /// Calls the guest and unfolds the three ways in which that can fail.
     async fn call<T: Send + 'static>(
         &self,
-        body: impl FnOnce(
-            &mut Store<State>,
-            &prompt::Guest,
-        ) -> wasmtime::Result<Result<T, types::PolicyError>>
-        + Send
-        + 'static,
+        body: impl FnOnce(&mut Store<State>, &prompt::Guest) -> Returned<T> + Send + 'static,
     ) -> Result<T, PolicyError> {
-        let loaded = Arc::clone(&self.loaded);
-        let result = call::call(
-            loaded,
-            self.name.clone(),
-            self.limits,
-            move |store: &mut Store<State>, loaded: &Loaded| {
-                let world =
-                    PromptPolicyPre::new(loaded.instance.clone())?.instantiate(&mut *store)?;
-                store.data_mut().set_instantiated();
-                body(store, world.agent_dispatch_policy_prompt())
-            },
-        )
-        .await;
-        match result {
-            Ok(Ok(value)) => Ok(value),
-            Ok(Err(refused)) => Err(self.error(match refused {
-                types::PolicyError::InvalidConfig(said) => {
-                    Failure::InvalidConfig(shown(&said, SAID))
-                }
-                types::PolicyError::Unsupported(said) => Failure::Unsupported(shown(&said, SAID)),
-                types::PolicyError::Failed(said) => Failure::Failed(shown(&said, SAID)),
-            })),
-            Err(failure) => Err(self.error(failure)),
-        }
+        let call = |store: &mut Store<State>, loaded: &Loaded| {
+            let instance = instance(store, loaded)?;
+            body(store, instance.agent_dispatch_policy_prompt())
+        };
+        self.0.call(call).await
     }
 
     fn share(&self, texts: &[&str]) -> Share {
-        Share::of(mebibytes(self.limits.input_mib), texts)
+        Share::of(mebibytes(self.0.limits.input_mib), texts)
     }
 
     fn error(&self, failure: Failure) -> PolicyError {
-        PolicyError {
-            policy: self.name.clone(),
-            identity: Arc::clone(&self.loaded.identity),
-            failure,
-        }
+        self.0.error(failure)
     }
 }
 

@@ -5,8 +5,10 @@ use wasmtime::{ResourceLimiter, Trap};
 use wasmtime_wasi::I32Exit;
 
 use super::bindings::agent_dispatch::policy::host;
+use super::bindings::describe::agent_dispatch::policy::project_view;
 use super::error::Failure;
 use super::limits::{self, Limits, mebibytes};
+use super::project::View;
 use super::text;
 use super::wasi::EmptyWasi;
 
@@ -21,14 +23,18 @@ pub(super) struct State {
     log_left: usize,
     log_dropped: usize,
     pub(super) wasi: Option<Box<EmptyWasi>>,
+    /// What a describe policy may look at.
+    pub(super) project: Option<View>,
 }
 
 /// What the host offers to every policy.
 pub(super) fn add_to_linker(linker: &mut Linker<State>) -> wasmtime::Result<()> {
-    host::add_to_linker::<_, HasSelf<State>>(linker, |state| state)
+    host::add_to_linker::<_, HasSelf<State>>(linker, |state| state)?;
+    project_view::add_to_linker::<_, HasSelf<State>>(linker, |state| state)
 }
 
-fn timed_out(limits: Limits) -> Failure {
+/// The failure of a call that takes too long.
+pub(super) fn timed_out(limits: Limits) -> Failure {
     Failure::Limit { limit: "timeout_ms", value: limits.timeout_ms }
 }
 
@@ -44,6 +50,7 @@ impl State {
             log_left: usize::try_from(limits.log_kib << 10).unwrap_or(usize::MAX),
             log_dropped: 0,
             wasi: None,
+            project: None,
         }
     }
 
@@ -100,10 +107,11 @@ impl State {
         self.instantiated = true;
     }
 
-    fn refuse(&mut self, failure: Failure) -> wasmtime::Result<bool> {
+    /// An error that ends the call with this failure.
+    pub(super) fn fail(&mut self, failure: Failure) -> wasmtime::Error {
         let message = failure.to_string();
         self.hit.get_or_insert(failure);
-        Err(wasmtime::Error::msg(message))
+        wasmtime::Error::msg(message)
     }
 }
 
@@ -117,7 +125,7 @@ impl ResourceLimiter for State {
         let total = self.memory.saturating_add(desired.saturating_sub(current));
         if total > mebibytes(self.limits.memory_mib) {
             let value = self.limits.memory_mib;
-            return self.refuse(Failure::Limit { limit: "memory_mib", value });
+            return Err(self.fail(Failure::Limit { limit: "memory_mib", value }));
         }
         self.memory = total;
         Ok(true)
@@ -131,9 +139,8 @@ impl ResourceLimiter for State {
     ) -> wasmtime::Result<bool> {
         let total = self.table_entries.saturating_add(desired.saturating_sub(current));
         if total > limits::TABLE_ENTRIES {
-            return self.refuse(Failure::Bound {
-                bound: format!("{} table entries", limits::TABLE_ENTRIES),
-            });
+            let bound = format!("{} table entries", limits::TABLE_ENTRIES);
+            return Err(self.fail(Failure::Bound { bound }));
         }
         self.table_entries = total;
         Ok(true)

@@ -1,0 +1,91 @@
+//! A policy of any kind that is loaded and whose config it has accepted.
+
+use std::sync::Arc;
+
+use wasmtime::Store;
+
+use super::bindings::agent_dispatch::policy::types;
+use super::call;
+use super::component::Loaded;
+use super::error::{Failure, PolicyError};
+use super::limits::{self, Limits};
+use super::source::Source;
+use super::state::State;
+use super::text::{SAID, shown};
+use super::Host;
+
+/// What a guest's function returns: its value, its own error, or that of its call.
+pub(super) type Returned<T> = wasmtime::Result<Result<T, types::PolicyError>>;
+
+/// What every kind has in common.
+pub(super) struct Ready {
+    name: String,
+    loaded: Arc<Loaded>,
+    pub(super) config: String,
+    pub(super) limits: Limits,
+}
+
+impl Ready {
+    /// Loads a policy and has it check its config with `check`, unless that was done for
+    /// this component and config before.
+    pub(super) async fn load(
+        host: &Arc<Host>,
+        source: &Source,
+        kind: &'static str,
+        check: impl FnOnce(&mut Store<State>, &Loaded, &str) -> Returned<()> + Send + 'static,
+    ) -> Result<Self, PolicyError> {
+        let ready = Self {
+            name: source.name.clone(),
+            loaded: host.load(source, kind).await?,
+            config: source.config.clone(),
+            limits: source.limits,
+        };
+        if !host.is_checked(kind, &ready.loaded, &ready.config) {
+            if ready.config.len() > limits::CONFIG_BYTES {
+                let bound = format!("{} KiB of config", limits::CONFIG_BYTES >> 10);
+                return Err(ready.error(Failure::Bound { bound }));
+            }
+            let config = ready.config.clone();
+            ready.call(move |store, loaded| check(store, loaded, &config)).await?;
+            host.set_checked(kind, &ready.loaded, &ready.config);
+        }
+        Ok(ready)
+    }
+
+    /// The policy's name and, in brackets, which component it is.
+    pub(super) fn title(&self) -> String {
+        format!("{}{}", self.name, self.loaded.identity)
+    }
+
+    /// The digest of the component, in hexadecimal.
+    pub(super) fn digest(&self) -> &str {
+        &self.loaded.identity.digest
+    }
+
+    /// Calls a fresh instance and unfolds the three ways in which that can fail.
+    pub(super) async fn call<T: Send + 'static>(
+        &self,
+        body: impl FnOnce(&mut Store<State>, &Loaded) -> Returned<T> + Send + 'static,
+    ) -> Result<T, PolicyError> {
+        let loaded = Arc::clone(&self.loaded);
+        match call::call(loaded, self.name.clone(), self.limits, body).await {
+            Ok(Ok(value)) => Ok(value),
+            Ok(Err(refused)) => Err(self.error(match refused {
+                types::PolicyError::InvalidConfig(said) => {
+                    Failure::InvalidConfig(shown(&said, SAID))
+                }
+                types::PolicyError::Unsupported(said) => Failure::Unsupported(shown(&said, SAID)),
+                types::PolicyError::Failed(said) => Failure::Failed(shown(&said, SAID)),
+            })),
+            Err(failure) => Err(self.error(failure)),
+        }
+    }
+
+    pub(super) fn error(&self, failure: Failure) -> PolicyError {
+        PolicyError {
+            policy: self.name.clone(),
+            identity: Arc::clone(&self.loaded.identity),
+            failure,
+        }
+    }
+}
