@@ -128,7 +128,7 @@ fn list_finds_policies_that_are_not_there() {
     world.config(&format!("{yaml}  policies: {{prompt: hose}}\n"));
     let listed = world.run(&["list", "--json"]).json();
     let error = listed[0]["error"].as_str().expect("error");
-    assert!(error.contains("there is no policy 'hose'"), "{error}");
+    assert!(error.contains("there is no prompt policy 'hose'"), "{error}");
 }
 
 #[test]

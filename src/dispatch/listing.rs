@@ -5,9 +5,10 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-use super::prompt;
+use super::choice;
 use super::reply::Refusal;
 use crate::config::{Agent, Config, Problem};
+use crate::policy::prompt;
 
 /// All agents of the config, in its order, and what is wrong with the config.
 #[derive(Debug)]
@@ -108,7 +109,9 @@ fn entry(config: &Config, agent: &Agent) -> AgentEntry {
         error: match health {
             Health::Healthy => {
                 let blocked = config.dispatching_blocked().map(ToString::to_string);
-                blocked.or_else(|| policy_problem(config, config.prompt_policy(agent)))
+                blocked.or_else(|| {
+                    choice::visible_problem(config, prompt::KIND, config.prompt_policy(agent))
+                })
             }
             Health::Missing if directory.exists() => {
                 Some(format!("{} is not a directory", directory.display()))
@@ -116,16 +119,6 @@ fn entry(config: &Config, agent: &Agent) -> AgentEntry {
             Health::Missing => Some(format!("{} does not exist", directory.display())),
             Health::Unreadable => Some(format!("{} cannot be read", directory.display())),
         },
-    }
-}
-
-fn policy_problem(config: &Config, name: &str) -> Option<String> {
-    match config.policy(name) {
-        Some(Ok(entry)) if !entry.component.exists() => Some(format!(
-            "policy '{name}' cannot be used: its component {} is not there",
-            entry.component.display()
-        )),
-        _ => prompt::problem(config, name),
     }
 }
 

@@ -17,6 +17,7 @@
 
 mod by_name;
 mod cache;
+mod choice;
 mod flights;
 mod key;
 mod lineage;

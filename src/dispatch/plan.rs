@@ -3,14 +3,15 @@
 use std::sync::Arc;
 
 use super::Dispatcher;
+use super::choice::Chosen;
 use super::key::{Key, deciding_environment};
 use super::lineage::Lineage;
 use super::listing;
-use super::prompt::{self, Chosen, Reader, Worded};
+use super::prompt::{self, Reader, Worded};
 use super::reply::{Refusal, Reply};
 use super::request::{Conversation, Request};
 use super::sessions::{Home, Sessions};
-use crate::agent::{Cli, Failure, Job, Outcome, RunRequest, Session};
+use crate::agent::{Cli, ErrorType, Failure, Job, Outcome, RunRequest, Session};
 use crate::config::{Agent, Config, LookupError};
 use crate::policy::prompt as policy;
 
@@ -93,18 +94,18 @@ impl Dispatcher {
             return Ok(Err(failure));
         }
         self.slots.resize(config.settings.max_concurrency as usize);
-        let policy = match Chosen::of(&config, agent) {
+        let policy = match Chosen::of(&config, policy::KIND, config.prompt_policy(agent)) {
             Ok(policy) => policy,
-            Err(failure) => return Ok(Err(failure)),
+            Err(problem) => return Ok(Err(Failure::new(ErrorType::Policy, problem))),
         };
         let run = run(&config, agent, request, &self.lineage, &self.sessions)?;
         let seen = prompt::seen(&config, agent, request, &run, self.lineage.depth);
         drop(run.directory.metadata());
         let may_share = request.is_shareable() && agent.cache && config.settings.cache.is_on();
-        let digest = self.policies.digest(policy.source(), policy::KIND).filter(|_| may_share);
+        let digest = self.policies.digest(&policy.source, policy::KIND).filter(|_| may_share);
         let shareable = digest.and_then(|policy_digest| {
             let environment = self.environment.get_or_init(|| deciding_environment(&self.cli));
-            let key = Key::of(&run, &seen, policy.source(), &policy_digest, environment)?;
+            let key = Key::of(&run, &seen, &policy.source, &policy_digest, environment)?;
             Some(Shareable { key, policy_digest })
         });
         Ok(Ok(Plan { run, policy, seen, config, shareable }))

@@ -3,36 +3,13 @@
 
 use std::sync::Arc;
 
+use super::choice::{Chosen, STAND_IN, how_to_choose};
 use super::reply::Reply;
 use super::request::Request;
 use crate::agent::{ErrorType, Failure, RunRequest, Session};
-use crate::config::{Agent, Config, LimitOverrides, OnError};
+use crate::config::{Agent, Config};
 use crate::policy::prompt::{self, Edit, Meaning, Prompt};
-use crate::policy::{self, ComponentSource, Host, Limits, PolicyError, Source};
-
-/// The policy that stands in for one that fails, with an empty config.
-const STAND_IN: &str = "classic";
-
-/// The policy that was chosen for a request.
-pub(super) struct Chosen {
-    source: Source,
-    /// Where it fails before the run, the built-in one stands in.
-    stand_in: Option<Source>,
-}
-
-impl Chosen {
-    /// The policy that the config names for this agent.
-    pub(super) fn of(config: &Config, agent: &Agent) -> Result<Self, Failure> {
-        let name = config.prompt_policy(agent);
-        let source = source(config, name)?;
-        let stand_in = falls_back(config, name).then(|| built_in(config, STAND_IN));
-        Ok(Self { source, stand_in })
-    }
-
-    pub(super) fn source(&self) -> &Source {
-        &self.source
-    }
-}
+use crate::policy::{self, Host, PolicyError, Source};
 
 /// A request in the words of its policy.
 pub(super) struct Worded {
@@ -125,71 +102,11 @@ fn worded(
     Worded { user, system, reader: Reader { policy, seen, fallback } }
 }
 
-/// A name is looked up in the config's `policies`, then among the built-in ones.
-fn source(config: &Config, name: &str) -> Result<Source, Failure> {
-    if let Some(problem) = problem(config, name) {
-        return Err(Failure::new(ErrorType::Policy, problem));
-    }
-    let Some(Ok(entry)) = config.policy(name) else { return Ok(built_in(config, name)) };
-    Ok(Source {
-        name: name.to_owned(),
-        component: ComponentSource::File(entry.component.clone()),
-        config: entry.config.to_string(),
-        limits: limits(config.limits(entry)),
-    })
-}
-
-/// Why no prompt policy of this name can be used, as far as the config tells.
-pub(super) fn problem(config: &Config, name: &str) -> Option<String> {
-    match config.policy(name) {
-        Some(Ok(_)) => None,
-        Some(Err(problem)) => Some(format!("policy '{name}' cannot be used: {problem}")),
-        None if policy::built_in_names(prompt::KIND).any(|built_in| built_in == name) => None,
-        None => {
-            let own = config.policies.iter().map(|(name, _)| name);
-            let mut names: Vec<&str> = policy::built_in_names(prompt::KIND).collect();
-            names.extend(own);
-            Some(format!(
-                "there is no policy '{name}'; there are: {}. A component gets its name under `policies` in agents.yaml",
-                names.join(", ")
-            ))
-        }
-    }
-}
-
-fn falls_back(config: &Config, name: &str) -> bool {
-    matches!(config.policy(name), Some(Ok(entry)) if entry.on_error == OnError::Fallback)
-}
-
-fn limits(set: LimitOverrides) -> Limits {
-    let default = Limits::default();
-    let or = |set: Option<u32>, default| set.map_or(default, u64::from);
-    Limits {
-        timeout_ms: or(set.timeout_ms, default.timeout_ms),
-        memory_mib: or(set.memory_mib, default.memory_mib),
-        input_mib: or(set.input_mib, default.input_mib),
-        output_mib: or(set.output_mib, default.output_mib),
-        log_kib: or(set.log_kib, default.log_kib),
-    }
-}
-
-fn built_in(config: &Config, name: &str) -> Source {
-    Source {
-        name: name.to_owned(),
-        component: ComponentSource::BuiltIn(name.to_owned()),
-        config: "{}".to_owned(),
-        limits: limits(config.settings.policy_limits),
-    }
-}
-
 fn failure(error: &PolicyError) -> Failure {
     let advice = if matches!(error.failure, policy::Failure::TooLong { .. }) {
         "Name files for the agent to read instead of their content.".to_owned()
     } else {
-        let built_in = policy::built_in_names(prompt::KIND).collect::<Vec<_>>().join(" or ");
-        format!(
-            "Repair the policy or its entry under `policies` in agents.yaml, or choose another one ({built_in} are built in) with `policies: {{prompt: NAME}}` of the agent or in settings."
-        )
+        how_to_choose(prompt::KIND)
     };
     let failure = Failure::new(ErrorType::Policy, error.to_string());
     failure.hint(format!("Nothing was run or spent. {advice}"))

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use wasmtime::Store;
 
+use super::Host;
 use super::bindings::agent_dispatch::policy::types;
 use super::call;
 use super::component::Loaded;
@@ -12,7 +13,6 @@ use super::limits::{self, Limits};
 use super::source::Source;
 use super::state::State;
 use super::text::{SAID, shown};
-use super::Host;
 
 /// What a guest's function returns: its value, its own error, or that of its call.
 pub(super) type Returned<T> = wasmtime::Result<Result<T, types::PolicyError>>;
