@@ -46,8 +46,16 @@ pub(super) fn word(node: &Node<'_>) -> Result<String, Invalid> {
 
 /// A list of words.
 pub(super) fn words(node: &Node<'_>) -> Result<Vec<String>, Invalid> {
+    list(node, word)
+}
+
+/// A list.
+pub(super) fn list<T>(
+    node: &Node<'_>,
+    item: impl Fn(&Node<'_>) -> Result<T, Invalid>,
+) -> Result<Vec<T>, Invalid> {
     match &node.kind {
-        Kind::List(items) => items.iter().map(word).collect(),
+        Kind::List(items) => items.iter().map(item).collect(),
         _ => Err(Invalid::expected("a list, such as [a, b]", node)),
     }
 }

@@ -86,6 +86,8 @@ pub struct Settings {
     pub max_dispatch_depth: u32,
     /// How many dispatches may run at once on one level, at least 1.
     pub max_concurrency: u32,
+    /// Clients may add directories in these only, absolute paths; `None` is anywhere.
+    pub agent_roots: Option<Vec<PathBuf>>,
     /// The program that is run and its first arguments; never empty.
     pub command: Vec<String>,
     /// Which answers are given again.
@@ -106,6 +108,7 @@ impl Default for Settings {
             default_disallowed_tools: Vec::new(),
             max_dispatch_depth: 3,
             max_concurrency: 5,
+            agent_roots: None,
             command: vec!["claude".to_owned()],
             cache: CacheSettings::default(),
             policies: PolicyNames::default(),

@@ -84,7 +84,7 @@ fn policies(fields: &Fields<'_>, report: &mut Report<'_>) -> Result<AgentPolicie
         return Ok(AgentPolicies::default());
     };
     let chosen = Fields::new(fields.path_of("policies"), node)?;
-    chosen.report_unknown(&["prompt"], &["describe"], "agents.*.policies", report);
+    chosen.report_unknown(&["prompt", "describe"], &[], "agents.*.policies", report);
     chosen.refuse_repeated()?;
     Ok(AgentPolicies {
         prompt: chosen.optional("prompt", lax::word)?,

@@ -3,6 +3,7 @@
 
 use std::convert::Infallible;
 use std::fmt::Debug;
+use std::path::PathBuf;
 
 use super::{Anchor, policy};
 use crate::config::fields::Fields;
@@ -20,6 +21,7 @@ const KEYS: &[&str] = &[
     "default_disallowed_tools",
     "max_dispatch_depth",
     "max_concurrency",
+    "agent_roots",
     "command",
     "cache",
     "policies",
@@ -30,7 +32,7 @@ const KEYS: &[&str] = &[
 const LATER: &[&str] = &["job_retention_days", "dispatch_protocol", "usage_log"];
 
 /// Kinds of policies that nothing asks yet.
-const LATER_POLICIES: &[&str] = &["describe", "aggregate", "dialogue"];
+const LATER_POLICIES: &[&str] = &["aggregate", "dialogue"];
 
 /// Reads the settings; whatever is wrong goes into the report.
 pub(super) fn read(node: &Node<'_>, anchor: &Anchor, report: &mut Report<'_>) -> Settings {
@@ -39,7 +41,7 @@ pub(super) fn read(node: &Node<'_>, anchor: &Anchor, report: &mut Report<'_>) ->
         Err(fault) => {
             // Limits may stand in there.
             report.fault(ProblemKind::StopsDispatching, fault);
-            return Settings::default();
+            return Settings { agent_roots: Some(Vec::new()), ..Settings::default() };
         }
     };
     fields.report_unknown(KEYS, LATER, "settings", report);
@@ -71,6 +73,7 @@ pub(super) fn read(node: &Node<'_>, anchor: &Anchor, report: &mut Report<'_>) ->
         max_concurrency: lenient
             .bound("max_concurrency", lax::whole(1..=u32::MAX))
             .unwrap_or(default.max_concurrency),
+        agent_roots: lenient.agent_roots(anchor),
         command: lenient.bound("command", |node| anchor.command(node)).unwrap_or(default.command),
         cache: cache(&fields, report),
         policies: policies(&fields, report),
@@ -108,7 +111,8 @@ fn cache(settings: &Fields<'_>, report: &mut Report<'_>) -> CacheSettings {
 
 fn policies(settings: &Fields<'_>, report: &mut Report<'_>) -> PolicyNames {
     let default = PolicyNames::default();
-    let Some(fields) = section(settings, "policies", &["prompt"], LATER_POLICIES, DEFAULTS, report)
+    let known = ["prompt", "describe"];
+    let Some(fields) = section(settings, "policies", &known, LATER_POLICIES, DEFAULTS, report)
     else {
         return default;
     };
@@ -195,6 +199,15 @@ impl Lenient<'_, '_, '_, '_> {
         self.fields.optional(key, read).unwrap_or_else(|fault| {
             default_applies(self.report, fault, "it is as if the key were not there");
             None
+        })
+    }
+
+    /// What it bounds is known to be bounded: where nobody knows how, nothing is allowed.
+    fn agent_roots(&mut self, anchor: &Anchor) -> Option<Vec<PathBuf>> {
+        let read = |node: &Node<'_>| lax::list(node, |root| anchor.path(root));
+        self.fields.optional("agent_roots", read).unwrap_or_else(|fault| {
+            default_applies(self.report, fault, "no client can add agents");
+            Some(Vec::new())
         })
     }
 

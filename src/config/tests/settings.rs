@@ -30,6 +30,7 @@ fn every_key_is_read() {
   default_disallowed_tools: [Bash]
   max_dispatch_depth: 1
   max_concurrency: 9.0
+  agent_roots: [/srv/./projects, /work]
   command: [npx, claude]
   cache: {enabled: no, ttl: 0, max_size: '7'}
   policies: {prompt: a, describe: b, aggregate: c, dialogue: d}
@@ -45,6 +46,7 @@ fn every_key_is_read() {
         default_disallowed_tools: vec!["Bash".to_owned()],
         max_dispatch_depth: 1,
         max_concurrency: 9,
+        agent_roots: Some(vec!["/srv/projects".into(), "/work".into()]),
         command: vec!["npx".to_owned(), "claude".to_owned()],
         cache: CacheSettings { enabled: false, ttl: 0, max_size: 7 },
         policies: PolicyNames {
@@ -144,6 +146,20 @@ fn a_wrong_bound_on_what_agents_may_spend_or_do_stops_dispatching() {
     }
     let (kind, said) = problem("settings: [max_concurrency]\n");
     assert_eq!(kind, ProblemKind::StopsDispatching, "{said}");
+}
+
+#[test]
+fn where_it_is_unknown_what_clients_may_add_they_may_add_nothing() {
+    for written in ["agent_roots: /srv", "agent_roots: {a: b}", "agent_roots: [/srv, 7]"] {
+        let config = config(&format!("settings: {{{written}}}\n"));
+        assert_eq!(config.settings.agent_roots, Some(Vec::new()), "{written}");
+        let problem = &config.problems[0];
+        assert_eq!(problem.kind, ProblemKind::DefaultApplies);
+        assert!(problem.message.ends_with("; no client can add agents"), "{problem}");
+    }
+    assert_eq!(config("settings: [agent_roots]\n").settings.agent_roots, Some(Vec::new()));
+    assert_eq!(config("settings: {agent_roots: []}\n").settings.agent_roots, Some(Vec::new()));
+    assert_eq!(config("settings: {agent_roots: null}\n").settings.agent_roots, None);
 }
 
 #[test]
