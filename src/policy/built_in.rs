@@ -19,6 +19,16 @@ const ALL: &[BuiltIn] = &[
         bytes: include_bytes!("../../plugins/built/classic.wasm"),
     },
     BuiltIn { name: "xml", kind: "prompt", bytes: include_bytes!("../../plugins/built/xml.wasm") },
+    BuiltIn {
+        name: "classic",
+        kind: "describe",
+        bytes: include_bytes!("../../plugins/built/describe-classic.wasm"),
+    },
+    BuiltIn {
+        name: "detailed",
+        kind: "describe",
+        bytes: include_bytes!("../../plugins/built/describe-detailed.wasm"),
+    },
 ];
 
 /// The built-in policy of this kind and name.

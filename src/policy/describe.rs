@@ -61,6 +61,11 @@ fn instance(store: &mut Store<State>, loaded: &Loaded) -> wasmtime::Result<Descr
 }
 
 impl Describe {
+    /// The policy's name and which component it is, for messages.
+    pub fn title(&self) -> String {
+        self.0.title()
+    }
+
     /// Describes the project in this directory. `held` is let go when nobody looks at the
     /// directory any more, which on a hanging file system is later than this returns.
     ///

@@ -147,9 +147,8 @@ fn text(mut bytes: Vec<u8>, complete: bool) -> (String, bool) {
 
 fn refused(error: io::Error) -> ViewError {
     match error.kind() {
-        ErrorKind::NotFound => ViewError::NotFound,
-        // A file where the path has a directory.
-        ErrorKind::NotADirectory => ViewError::NotFound,
+        // The second: a file where the path has a directory.
+        ErrorKind::NotFound | ErrorKind::NotADirectory => ViewError::NotFound,
         // cap-std's own, not the kernel's: the path leads out.
         ErrorKind::PermissionDenied if error.raw_os_error().is_none() => ViewError::Outside,
         _ => ViewError::Unreadable(shown(&error.to_string(), SAID)),

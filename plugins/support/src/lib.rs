@@ -15,19 +15,9 @@ use serde::de::IgnoredAny;
 pub const JSON_ANSWER: &str = "Your whole reply must be one JSON value: no prose around it, no code fence. \
      If the task cannot be done, reply with an object whose key \"error\" says why.";
 
-/// Accepts the config of a policy that has none: `{}`, or nothing at all.
-///
-/// The error says what is wrong and what would be right; `policy` is the name to
-/// put into it.
+/// Accepts the config of a policy that has none, as [`config::none`].
 pub fn no_config(policy: &str, config: &str) -> Result<(), PolicyError> {
-    let inside = config.trim().strip_prefix('{').and_then(|rest| rest.strip_suffix('}'));
-    if matches!(config.trim(), "" | "null") || inside.is_some_and(|inside| inside.trim().is_empty())
-    {
-        return Ok(());
-    }
-    Err(PolicyError::InvalidConfig(format!(
-        "the policy `{policy}` has no settings, so its `config` must be empty: remove it or write `config: {{}}`"
-    )))
+    config::none(policy, config).map_err(PolicyError::InvalidConfig)
 }
 
 /// Leaves the reply as it is, and finds the JSON in it where that was wanted.
