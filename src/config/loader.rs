@@ -69,6 +69,19 @@ impl Loader {
         Ok(config)
     }
 
+    /// The text as it is now, for an edit, and what it says; none where there is no file.
+    pub(super) fn read_text(&self) -> Result<Option<(String, Config)>, LoadError> {
+        let metadata = match std::fs::metadata(&self.file) {
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+            metadata => metadata.map_err(|error| self.unreadable(error))?,
+        };
+        self.refuse_other_than_file(metadata.file_type())?;
+        let (_, bytes) = self.read()?;
+        let config = self.parse(&bytes)?;
+        // It was parsed, so it is UTF-8.
+        Ok(Some((String::from_utf8_lossy(&bytes).into_owned(), config)))
+    }
+
     /// The content, and the stamp of the opened file from before it was read, so that a
     /// change meanwhile is seen the next time.
     fn read(&self) -> Result<(FileStamp, Vec<u8>), LoadError> {

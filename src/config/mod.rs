@@ -5,9 +5,12 @@
 //! [`Problem`] with its file, line and key, and only a file that cannot be
 //! understood at all is a [`LoadError`].
 //!
+//! An [`Editor`] changes the file and keeps what a person wrote in it.
+//!
 //! From text to config: `node` is the tree with positions, `lax` reads single
 //! values, `fields` reads mappings, `read` puts the config together.
 
+mod edit;
 mod error;
 mod fields;
 mod lax;
@@ -23,6 +26,7 @@ mod words;
 #[cfg(test)]
 mod tests;
 
+pub use edit::{Edit, EditError, Editor, NewAgent};
 pub use error::{LoadError, LookupError};
 pub use loader::Loader;
 pub use model::{
@@ -30,5 +34,6 @@ pub use model::{
     Settings,
 };
 pub use named::Named;
-pub use paths::{NoHome, Paths};
+pub use paths::{NoHome, Paths, expand_path};
 pub use problem::{Problem, ProblemKind};
+pub use read::is_name;

@@ -263,7 +263,7 @@ impl<'de> Visitor<'de> for Visit<'_> {
 }
 
 /// The entries of a mapping.
-type Entries<'t> = Vec<(Node<'t>, Node<'t>)>;
+pub(super) type Entries<'t> = Vec<(Node<'t>, Node<'t>)>;
 
 /// The entries that `<<: *anchor` or `<<: [*one, *two]` brings in; any other value comes back.
 fn merge_sources<'t>(key: &Node<'_>, value: Node<'t>) -> Result<Entries<'t>, Node<'t>> {

@@ -61,6 +61,12 @@ pub(super) fn home() -> Option<PathBuf> {
     etcetera::home_dir().ok().filter(|home| home.is_absolute())
 }
 
+/// A path as people write it: `~` is the home folder, and a relative one begins at the
+/// working directory.
+pub fn expand_path(path: &Path) -> PathBuf {
+    absolute(expand_home(path, home().as_deref()))
+}
+
 /// The path seen from the working directory, if there still is one.
 pub(super) fn absolute(path: PathBuf) -> PathBuf {
     std::path::absolute(&path).unwrap_or(path)

@@ -179,7 +179,8 @@ fn check_name(key: &Node<'_>, path: &str) -> Result<(), Fault> {
     Err(Fault { key: key_path, invalid })
 }
 
-fn is_name(text: &str) -> bool {
+/// Can this be the name of an agent or a policy?
+pub fn is_name(text: &str) -> bool {
     let is_word = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
     text.starts_with(|first: char| first.is_ascii_alphanumeric()) && text.bytes().all(is_word)
 }

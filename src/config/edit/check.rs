@@ -1,0 +1,122 @@
+//! Did an edit do what was meant and no more? Judged by the reader of the config, not by
+//! the editor.
+
+use std::path::Path;
+
+use super::{Edit, NewAgent, text};
+use crate::config::model::Agent;
+use crate::config::node::{self, Entries, Kind, Node};
+use crate::config::{paths, read};
+
+/// True where the texts differ by the edit and nothing else.
+pub(super) fn did_what_was_meant(file: &Path, before: &str, after: &str, edit: &Edit) -> bool {
+    comments_are_kept(before, after, edit)
+        && values_are_kept(before, after, edit)
+        && agents_are_as_meant(file, after, edit)
+}
+
+/// Every comment is still there, in its order, and none is new.
+fn comments_are_kept(before: &str, after: &str, edit: &Edit) -> bool {
+    let before = text::comments(before, Some(edit));
+    before.is_some() && before == text::comments(after, None)
+}
+
+/// Apart from the agents of the edit both texts hold the same, in the same order.
+fn values_are_kept(before: &str, after: &str, edit: &Edit) -> bool {
+    let is_edited = |name: &str| match edit {
+        Edit::AddAgents(agents) => agents.iter().any(|agent| agent.name == name),
+        Edit::RemoveAgent(removed) => removed == name,
+    };
+    match (node::parse(without_mark(before)), node::parse(without_mark(after))) {
+        (Ok(before), Ok(after)) => {
+            let rest = |root| rest(root, is_edited);
+            match (rest(before), rest(after)) {
+                (Some(before), Some(after)) => all_same(&before, &after),
+                _ => false,
+            }
+        }
+        _ => false,
+    }
+}
+
+/// What is left of the top level without those agents; a section without agents is none.
+fn rest(root: Node<'_>, is_edited: impl Fn(&str) -> bool) -> Option<Entries<'_>> {
+    let Some(mut top) = entries(root) else { return None };
+    for (key, value) in &mut top {
+        if key.as_text() == Some("agents") {
+            let agents = std::mem::replace(value, Node::null());
+            let mut agents = entries(agents)?;
+            agents.retain(|(name, _)| !name.as_text().is_some_and(&is_edited));
+            if !agents.is_empty() {
+                value.kind = Kind::Mapping(agents);
+            }
+        }
+    }
+    top.retain(|(key, value)| key.as_text() != Some("agents") || !value.is_empty());
+    Some(top)
+}
+
+/// The entries of a mapping, or of nothing.
+fn entries(node: Node<'_>) -> Option<Entries<'_>> {
+    match node.kind {
+        Kind::Mapping(entries) => Some(entries),
+        Kind::Null => Some(Vec::new()),
+        _ => None,
+    }
+}
+
+/// Do they hold the same? Where they stand does not count.
+fn same(left: &Node<'_>, right: &Node<'_>) -> bool {
+    match (&left.kind, &right.kind) {
+        (Kind::Mapping(left), Kind::Mapping(right)) => all_same(left, right),
+        (Kind::List(left), Kind::List(right)) => {
+            left.len() == right.len()
+                && left.iter().zip(right).all(|(left, right)| same(left, right))
+        }
+        (Kind::Float(left), Kind::Float(right)) => left.to_bits() == right.to_bits(),
+        (left, right) => left == right,
+    }
+}
+
+fn all_same(left: &Entries<'_>, right: &Entries<'_>) -> bool {
+    let pairs = left.iter().zip(right);
+    left.len() == right.len()
+        && pairs.into_iter().all(|(left, right)| same(&left.0, &right.0) && same(&left.1, &right.1))
+}
+
+/// What was added is read as it was meant, and what was removed is gone.
+fn agents_are_as_meant(file: &Path, after: &str, edit: &Edit) -> bool {
+    let Ok(config) = read::config(file, without_mark(after)) else { return false };
+    match edit {
+        Edit::AddAgents(agents) => agents.iter().all(|agent| {
+            matches!(config.agents.get(&agent.name), Some(Ok(read)) if *read == meant(agent))
+        }),
+        Edit::RemoveAgent(name) => config.agents.get(name).is_none(),
+    }
+}
+
+fn meant(agent: &NewAgent) -> Agent {
+    Agent {
+        name: agent.name.clone(),
+        directory: paths::tidy(&agent.directory),
+        description: agent.description.clone(),
+        timeout_seconds: agent.timeout,
+        max_budget_usd: agent.max_budget_usd,
+        model: agent.model.clone(),
+        permission_mode: agent.permission_mode.clone(),
+        allowed_tools: agent.allowed_tools.clone(),
+        disallowed_tools: agent.disallowed_tools.clone(),
+        command: None,
+        strict_mcp: false,
+        setting_sources: None,
+        background_tasks: false,
+        keep_background: false,
+        cache: true,
+        policies: agent.policies.clone(),
+    }
+}
+
+/// The text without a byte order mark.
+fn without_mark(text: &str) -> &str {
+    text.strip_prefix('\u{feff}').unwrap_or(text)
+}

@@ -1,0 +1,126 @@
+//! Editing the file: what a person wrote in it stays.
+//!
+//! An edit is made under the file's lock, to the text as it is then, and is read again
+//! before anything is written: `text` makes it, `check` proves that it did what was
+//! meant and no more, `file` locks and replaces.
+
+mod check;
+mod error;
+mod file;
+mod text;
+
+use std::path::{Path, PathBuf};
+
+pub use error::EditError;
+
+use super::loader::Loader;
+use super::model::{AgentPolicies, Config};
+
+/// One change of the file.
+#[derive(Debug, Clone)]
+pub enum Edit {
+    /// Adds agents, all or none.
+    AddAgents(Vec<NewAgent>),
+    /// Removes the agent of this name.
+    RemoveAgent(String),
+}
+
+/// An agent that is to stand in the file; what is `None` is not written.
+#[derive(Debug, Clone, Default)]
+pub struct NewAgent {
+    /// Its name.
+    pub name: String,
+    /// The project, an absolute path.
+    pub directory: PathBuf,
+    /// What it is good for.
+    pub description: String,
+    /// How long a dispatch may take, in seconds, at least 1.
+    pub timeout: Option<u32>,
+    /// The model to ask for.
+    pub model: Option<String>,
+    /// What a dispatch may cost, in US dollars, more than 0.
+    pub max_budget_usd: Option<f64>,
+    /// The permission mode to run in.
+    pub permission_mode: Option<String>,
+    /// The tools it may use without being asked.
+    pub allowed_tools: Option<Vec<String>>,
+    /// The tools it must not use.
+    pub disallowed_tools: Option<Vec<String>>,
+    /// The policies it chooses.
+    pub policies: AgentPolicies,
+}
+
+/// Edits one config file. Shared by all callers.
+#[derive(Debug)]
+pub struct Editor {
+    file: PathBuf,
+}
+
+impl Editor {
+    /// An editor of this file, which need not exist.
+    pub fn new(file: &Path) -> Self {
+        Self { file: super::paths::absolute(file.to_owned()) }
+    }
+
+    /// Makes an edit: waits until nobody else edits the file, for 10 seconds at most, and
+    /// replaces it in one step. It is done or not done at all, also where the future is
+    /// dropped.
+    ///
+    /// # Errors
+    ///
+    /// [`EditError`]; the file is as it was then.
+    pub async fn apply(&self, edit: Edit) -> Result<(), EditError> {
+        let file = self.file.clone();
+        let locks = file::lock(&file).await?;
+        let editing = tokio::task::spawn_blocking(move || {
+            // To the end of the edit, also where nobody waits for it any more.
+            let _locks = locks;
+            apply(&file, &edit)
+        });
+        editing.await.unwrap_or_else(|error| Err(EditError::Lost(error.to_string())))
+    }
+}
+
+/// Makes an edit of a file that is locked.
+fn apply(file: &Path, edit: &Edit) -> Result<(), EditError> {
+    let before = Loader::new(file).read_text()?;
+    let (old_text, old) = match &before {
+        Some((text, config)) => (text.as_str(), config),
+        None => ("", &Config::empty(file)),
+    };
+    refuse_pointless(old, edit)?;
+    let uneditable = || EditError::Uneditable { file: file.to_owned(), by_hand: by_hand(edit) };
+    let edited = text::apply(old_text, edit).ok_or_else(uneditable)?;
+    if !check::did_what_was_meant(file, old_text, &edited, edit) {
+        return Err(uneditable());
+    }
+    file::replace(file, edited.as_bytes())
+}
+
+/// Refuses what cannot be meant: an agent that is there already, or one that is not.
+fn refuse_pointless(config: &Config, edit: &Edit) -> Result<(), EditError> {
+    match edit {
+        Edit::AddAgents(agents) => {
+            let taken = agents.iter().find(|agent| config.agents.get(&agent.name).is_some());
+            taken.map_or(Ok(()), |agent| Err(EditError::Taken { name: agent.name.clone() }))
+        }
+        Edit::RemoveAgent(name) if config.agents.get(name).is_some() => Ok(()),
+        Edit::RemoveAgent(name) => match config.agent(name) {
+            Err(error) => Err(EditError::Lookup(error)),
+            Ok(_) => Ok(()),
+        },
+    }
+}
+
+/// What a person would do instead.
+fn by_hand(edit: &Edit) -> String {
+    match edit {
+        Edit::AddAgents(agents) => {
+            let text = text::apply("", &Edit::AddAgents(agents.clone()));
+            format!("Write this into it by hand:\n{}", text.unwrap_or_default().trim_end())
+        }
+        Edit::RemoveAgent(name) => {
+            format!("Take the entry '{name}' under `agents` out of it by hand.")
+        }
+    }
+}

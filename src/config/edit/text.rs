@@ -1,0 +1,116 @@
+//! Making an edit in the text, and what it may take with it.
+
+use std::ops::Range;
+
+use yaml_edit::{Document, Mapping, MappingBuilder, MappingEntry, YamlFile};
+
+use super::{Edit, NewAgent};
+
+/// The text after the edit; none where the editor cannot make it.
+pub(super) fn apply(text: &str, edit: &Edit) -> Option<String> {
+    let file = read(text)?;
+    match edit {
+        Edit::AddAgents(agents) => agents.iter().try_for_each(|agent| add(&file, agent))?,
+        Edit::RemoveAgent(name) => {
+            let agents = agents(&file)?;
+            agents.remove(&**name)?;
+            // A name that stands twice was one agent.
+            while agents.remove(&**name).is_some() {}
+        }
+    }
+    Some(file.to_string())
+}
+
+/// The comments of a text in its order, without those inside the entries that the edit
+/// removes. Comments above such an entry and below its last line are outside.
+pub(super) fn comments(text: &str, edit: Option<&Edit>) -> Option<Vec<String>> {
+    let file = read(text)?;
+    let removed: Vec<Range<usize>> = match edit {
+        Some(Edit::RemoveAgent(name)) => {
+            let entries = agents(&file)?.entries().filter(|entry| entry.key_matches(&**name));
+            entries.map(|entry| lines_of(&entry, text)).collect()
+        }
+        _ => Vec::new(),
+    };
+    let outside = file.comments().filter(|comment| {
+        let start = usize::from(comment.syntax().text_range().start());
+        !removed.iter().any(|lines| lines.contains(&start))
+    });
+    Some(outside.map(|comment| comment.text().to_owned()).collect())
+}
+
+fn read(text: &str) -> Option<YamlFile> {
+    let parsed = YamlFile::parse(text);
+    (!parsed.has_errors()).then(|| parsed.tree())
+}
+
+fn agents(file: &YamlFile) -> Option<Mapping> {
+    file.document()?.get_mapping("agents")
+}
+
+fn add(file: &YamlFile, agent: &NewAgent) -> Option<()> {
+    let entry = entry(agent).as_mapping()?;
+    if let Some(agents) = agents(file) {
+        agents.set(&*agent.name, entry);
+    } else {
+        let agents = Mapping::new();
+        agents.set(&*agent.name, entry);
+        file.ensure_document().set("agents", agents);
+    }
+    Some(())
+}
+
+/// The entry of an agent, its keys in the order of `examples/agents.yaml`. The editor
+/// quotes what any YAML reader could take for something else than text.
+fn entry(agent: &NewAgent) -> Document {
+    let NewAgent { directory, description, timeout, model, max_budget_usd, .. } = agent;
+    let mut entry = MappingBuilder::new()
+        .pair("directory", &*directory.to_string_lossy())
+        .pair("description", &**description);
+    if let Some(timeout) = timeout {
+        entry = entry.pair("timeout", i64::from(*timeout));
+    }
+    if let Some(budget) = max_budget_usd {
+        entry = entry.pair("max_budget_usd", *budget);
+    }
+    for (key, text) in [("model", model), ("permission_mode", &agent.permission_mode)] {
+        if let Some(text) = text {
+            entry = entry.pair(key, &**text);
+        }
+    }
+    for (key, tools) in
+        [("allowed_tools", &agent.allowed_tools), ("disallowed_tools", &agent.disallowed_tools)]
+    {
+        if let Some(tools) = tools {
+            entry = entry
+                .sequence(key, |list| tools.iter().fold(list, |list, tool| list.item(&**tool)));
+        }
+    }
+    let policies = [("prompt", &agent.policies.prompt), ("describe", &agent.policies.describe)];
+    if policies.iter().any(|(_, policy)| policy.is_some()) {
+        entry = entry.mapping("policies", |mut chosen| {
+            for (kind, policy) in policies {
+                if let Some(policy) = policy {
+                    chosen = chosen.pair(kind, &**policy);
+                }
+            }
+            chosen
+        });
+    }
+    entry.build_document()
+}
+
+/// From an entry's beginning to the end of the last line that has something of it.
+fn lines_of(entry: &MappingEntry, text: &str) -> Range<usize> {
+    let position = entry.byte_range();
+    let (start, end) = (position.start as usize, position.end as usize);
+    let mut last = start;
+    for line in text.get(start..end).unwrap_or_default().split_inclusive('\n') {
+        let content = line.trim();
+        if !content.is_empty() && !content.starts_with('#') {
+            last = line.as_ptr().addr() - text.as_ptr().addr() + line.len();
+        }
+    }
+    // The line may go on behind the entry: `}  # end`.
+    start..last
+}
