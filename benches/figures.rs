@@ -34,6 +34,8 @@ const CALLS: usize = 2000;
 const DISPATCHES: usize = 300;
 const FIRSTS: usize = 11;
 const IDENTICAL: u64 = 64;
+const LISTS: usize = 200;
+const EDITS: usize = 50;
 
 fn main() {
     if std::env::args().nth(1).as_deref() == Some(BARE_SERVER) {
@@ -47,6 +49,8 @@ fn main() {
     cached_dispatch();
     identical_calls();
     first_dispatch();
+    list_agents();
+    edit_config();
 }
 
 /// From spawning a server to its answer to `tools/list`. Floor: a bare server.
@@ -258,6 +262,72 @@ fn first_dispatch() {
         });
         row(&format!("first dispatch ever{name}, ms"), measured.collect(), None);
     }
+}
+
+/// `list_agents`, every directory looked at. Floor: a tool of the bare server.
+fn list_agents() {
+    for agents in [3, 1000] {
+        let world = world_of(agents);
+        let mut client = list_tools(Client::start(&world, Streams::Sockets));
+        let mut bare = list_tools(start_bare(&world, Streams::Sockets));
+        let (mut measured, mut floor) = (Vec::new(), Vec::new());
+        for _ in 0..LISTS {
+            measured.push(time(|| client.call("list_agents", json!({}))));
+            floor.push(time(|| bare.call("one", json!({}))));
+        }
+        row(&format!("list_agents with {agents} agents, ms"), measured, Some(floor));
+    }
+}
+
+/// One agent added to a thousand, and taken out again, each a durable edit of the file.
+/// Floor: writing a file of that size durably.
+fn edit_config() {
+    let world = world_of(1000);
+    let text = fs::read(world.config_file()).expect("the config");
+    let mut client = list_tools(Client::start(&world, Streams::Sockets));
+    let project = world.agent("project", "answer ok");
+    let (mut adding, mut removing) = (Vec::new(), Vec::new());
+    let (mut floor, mut floor_again) = (Vec::new(), Vec::new());
+    for _ in 0..EDITS {
+        let wanted =
+            json!({"name": "new", "directory": project, "description": "the thousand-first"});
+        let mut edit = |tool: &str, arguments| {
+            time(|| {
+                let answer = client.tool(tool, arguments);
+                assert!(answer.get("error").is_none(), "{answer}");
+            })
+        };
+        adding.push(edit("add_agent", wanted));
+        removing.push(edit("remove_agent", json!({"name": "new"})));
+        for floor in [&mut floor, &mut floor_again] {
+            floor.push(time(|| write_durably(&world, &text)));
+        }
+    }
+    row("add_agent with 1000 agents, ms", adding, Some(floor));
+    row("remove_agent with 1001 agents, ms", removing, Some(floor_again));
+}
+
+fn write_durably(world: &World, text: &[u8]) {
+    let mut file = fs::File::create(world.path("next")).expect("a file");
+    file.write_all(text).expect("room");
+    file.sync_all().expect("a disk");
+    fs::rename(world.path("next"), world.path("last")).expect("in its place");
+}
+
+/// A world with so many agents, each in a directory of its own.
+fn world_of(agents: usize) -> World {
+    let world = World::new();
+    let names: Vec<String> = (0..agents).map(|number| format!("agent-{number}")).collect();
+    for name in &names {
+        let directory = world.agent(name, "answer ok");
+        fs::write(directory.join("CLAUDE.md"), "An agent.\n").expect("a file");
+    }
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let yaml = world.agents_yaml(&names);
+    let described =
+        "    description: One of many agents, good for one thing or another\n    directory:";
+    world.config(&yaml.replace("    directory:", described));
+    world
 }
 
 fn time<T>(body: impl FnOnce() -> T) -> Duration {

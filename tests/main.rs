@@ -1,9 +1,12 @@
 //! The tests see what a user sees: the real binary, a real MCP client, real child
 //! processes, real files.
 
+mod agents;
 mod child;
 mod cli;
 mod config;
+mod describing;
+mod hints;
 mod interface;
 mod mcp;
 mod policies;

@@ -24,7 +24,15 @@ fn a_client_lists_tools_and_dispatches_over_pipes_and_sockets() {
             listed["tools"].as_array().expect("tools").iter().map(|tool| &tool["name"]).collect();
         assert_eq!(
             names,
-            ["list_agents", "dispatch", "dispatch_session", "cache_stats", "cache_clear"]
+            [
+                "list_agents",
+                "dispatch",
+                "dispatch_session",
+                "add_agent",
+                "remove_agent",
+                "cache_stats",
+                "cache_clear"
+            ]
         );
 
         let agents = client.tool("list_agents", json!({}));

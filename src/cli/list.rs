@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use super::terminal::{BAD, BOLD, FAINT, GOOD, note, print, refuse, report, shown};
+use super::terminal::{BAD, BOLD, FAINT, GOOD, NOTE, note, print, refuse, report, shown};
 use crate::config::ProblemKind;
 use crate::dispatch::{AgentEntry, Dispatcher, Health};
 
@@ -56,6 +56,9 @@ fn lines(agent: &AgentEntry, width: usize) -> String {
     lines.extend(description.lines().map(|line| format!("{:width$}  {}", "", shown(line))));
     if let Some(error) = agent.error.as_ref().filter(|_| !disabled) {
         lines.push(format!("{:width$}  {BAD}{error}{BAD:#}", ""));
+    }
+    if let Some(warning) = &agent.warning {
+        lines.push(format!("{:width$}  {NOTE}{warning}{NOTE:#}", ""));
     }
     lines.join("\n")
 }

@@ -4,11 +4,14 @@
 //! 0 for success, 1 when a command could not do its work, 2 for a command line
 //! that cannot be understood, 130 and 143 after a signal.
 
+mod add;
 mod demo;
+mod describe;
 mod dispatch;
 mod list;
 mod log;
 mod practice_agent;
+mod remove;
 mod serve;
 mod signals;
 mod terminal;
@@ -39,6 +42,24 @@ struct CommandLine {
 enum Command {
     /// Serve MCP on standard input and output; a client such as Claude Code starts this
     Serve,
+    /// Add a project directory as an agent, or every project in a directory
+    Add(AddArgs),
+    /// Remove an agent from the config; its directory stays as it is
+    Remove {
+        /// The agent's name
+        name: String,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Have an agent's describe policy look at its project afresh, and print what it says
+    Describe {
+        /// The agent's name
+        name: String,
+        /// Print JSON, with what else it found
+        #[arg(long)]
+        json: bool,
+    },
     /// List the agents and what is wrong with the config
     List {
         /// Print JSON
@@ -63,6 +84,34 @@ enum Command {
     CompilePolicy,
     #[command(hide = true, about = "Stand in for an agent CLI in the demo (internal)")]
     PracticeAgent(practice_agent::PracticeArgs),
+}
+
+#[derive(Args)]
+struct AddArgs {
+    /// What the agent is to be called
+    #[arg(required_unless_present = "scan")]
+    name: Option<String>,
+    /// The project's directory
+    #[arg(required_unless_present = "scan")]
+    directory: Option<PathBuf>,
+    /// What the agent is good for; without it the describe policy says so
+    #[arg(short, long, default_value = "", hide_default_value = true, allow_hyphen_values = true)]
+    description: String,
+    /// Seconds a dispatch to it may take; without it what settings say
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(1..))]
+    timeout: Option<u32>,
+    /// The model it is to use; without it the agent CLI's own
+    #[arg(long)]
+    model: Option<String>,
+    /// Add each subdirectory of this one that has a CLAUDE.md or .git
+    #[arg(long, value_name = "DIRECTORY", conflicts_with_all = ["name", "directory", "description", "timeout", "model"])]
+    scan: Option<PathBuf>,
+    /// Only show what --scan would add
+    #[arg(long, requires = "scan", conflicts_with = "name")]
+    dry_run: bool,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
 }
 
 #[derive(Args)]
@@ -119,6 +168,15 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
     let at_once = Duration::ZERO;
     match command {
         Command::Serve => on_runtime(at_once, async { serve::run(dispatcher()?).await }),
+        Command::Add(arguments) => {
+            on_runtime(at_once, async { add::run(&dispatcher()?, arguments).await })
+        }
+        Command::Remove { name, json } => {
+            on_runtime(at_once, async { remove::run(&dispatcher()?, &name, json).await })
+        }
+        Command::Describe { name, json } => {
+            on_runtime(at_once, async { describe::run(&dispatcher()?, &name, json).await })
+        }
         Command::List { json } => {
             on_runtime(at_once, async { list::run(&dispatcher()?, json).await })
         }

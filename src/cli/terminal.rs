@@ -2,9 +2,11 @@
 
 use std::borrow::Cow;
 use std::io::{self, IsTerminal, Write};
+use std::process::ExitCode;
 
 use anstream::{eprintln, println};
 use clap::builder::styling::{AnsiColor, Style};
+use serde::Serialize;
 use serde_json::json;
 
 use crate::dispatch::Refusal;
@@ -36,6 +38,27 @@ pub(super) fn plain_error(message: &str) {
 /// A line of data, or of styled text, on standard output.
 pub(super) fn print(line: &str) {
     println!("{line}");
+}
+
+/// A value as JSON on standard output.
+pub(super) fn print_json(value: &impl Serialize) -> anyhow::Result<()> {
+    print(&serde_json::to_string_pretty(value)?);
+    Ok(())
+}
+
+/// Shows what a command came to, or says why it could not do its work.
+pub(super) fn finish<T>(
+    outcome: Result<T, Refusal>,
+    json: bool,
+    show: impl FnOnce(T) -> anyhow::Result<()>,
+) -> anyhow::Result<ExitCode> {
+    match outcome {
+        Ok(value) => show(value).map(|()| ExitCode::SUCCESS),
+        Err(refusal) => {
+            refuse(&refusal, json);
+            Ok(ExitCode::FAILURE)
+        }
+    }
 }
 
 /// Says why a command could not do its work: as JSON on standard output where

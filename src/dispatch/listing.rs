@@ -7,8 +7,8 @@ use serde::Serialize;
 
 use super::choice;
 use super::reply::Refusal;
-use crate::config::{Agent, Config, Problem};
-use crate::policy::prompt;
+use crate::config::{Agent, Config, LookupError, Problem};
+use crate::policy::{describe, prompt};
 
 /// All agents of the config, in its order, and what is wrong with the config.
 #[derive(Debug)]
@@ -36,9 +36,21 @@ pub struct AgentEntry {
     pub has_claude_md: bool,
     /// Whether the project configures MCP servers.
     pub has_mcp_config: bool,
+    /// The permission mode it runs in, where it sets its own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub permission_mode: Option<String>,
+    /// The tools it may use without being asked, where it sets its own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub allowed_tools: Option<Vec<String>>,
+    /// The tools it must not use, where it sets its own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub disallowed_tools: Option<Vec<String>>,
     /// The prompt policy, where the agent chooses its own.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub prompt_policy: Option<String>,
+    /// What is wrong with it and keeps nobody from asking it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub warning: Option<String>,
     /// Why it cannot be asked.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
@@ -85,13 +97,25 @@ impl Listing {
     }
 }
 
+/// The agent of that name.
+pub(super) fn find<'c>(config: &'c Config, name: &str) -> Result<&'c Agent, Refusal> {
+    config.agent(name).map_err(|error| {
+        let refusal = Refusal::new(error.to_string());
+        match error {
+            LookupError::Unknown { .. } if config.agents.is_empty() => {
+                refusal.with_hint(how_to_begin(&config.file))
+            }
+            LookupError::Unknown { .. } => refusal,
+            LookupError::Disabled { .. } => refusal
+                .with_hint("Correct the entry in the config file; it is read again on every call."),
+        }
+    })
+}
+
 /// What to do where there is no agent yet.
-pub(super) fn how_to_begin(file: &Path) -> String {
+fn how_to_begin(file: &Path) -> String {
     let state = if file.exists() { "names none" } else { "does not exist" };
-    format!(
-        "{} {state}: add one there under `agents:`, a name with its `directory`.",
-        file.display()
-    )
+    format!("{} {state}: add one with 'agent-dispatch add NAME DIRECTORY'.", file.display())
 }
 
 fn entry(config: &Config, agent: &Agent) -> AgentEntry {
@@ -105,7 +129,11 @@ fn entry(config: &Config, agent: &Agent) -> AgentEntry {
         has_claude_md: directory.join("CLAUDE.md").is_file(),
         has_mcp_config: directory.join(".mcp.json").is_file()
             || directory.join(".claude/settings.local.json").is_file(),
+        permission_mode: agent.permission_mode.clone(),
+        allowed_tools: agent.allowed_tools.clone(),
+        disallowed_tools: agent.disallowed_tools.clone(),
         prompt_policy: agent.policies.prompt.clone(),
+        warning: choice::visible_problem(config, describe::KIND, config.describe_policy(agent)),
         error: match health {
             Health::Healthy => {
                 let blocked = config.dispatching_blocked().map(ToString::to_string);
@@ -130,7 +158,11 @@ fn unusable(name: &str, problem: &Problem) -> AgentEntry {
         healthy: Health::Missing,
         has_claude_md: false,
         has_mcp_config: false,
+        permission_mode: None,
+        allowed_tools: None,
+        disallowed_tools: None,
         prompt_policy: None,
+        warning: None,
         error: Some(problem.to_string()),
     }
 }

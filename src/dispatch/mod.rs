@@ -9,15 +9,18 @@
 //! requests ask the same, `cache` and `flights` have them answered once, `sessions`
 //! keeps runs of one conversation apart, `slots` bounds what goes on at once, `prompt`
 //! asks the agent's prompt policy before and after, and [`crate::agent`] runs the
-//! child. `listing` says whom one can ask; `by_name` holds what callers share for as long
-//! as one of them has it.
+//! child. `listing` says whom one can ask, `additions` changes that, and `describe` has
+//! projects describe themselves; `choice` tells which policy serves, and `by_name` holds
+//! what callers share for as long as one of them has it.
 //!
 //! A run lives here, not with its caller: callers have a seat and wait. When the last
 //! one leaves, the run is cancelled, and still brought to its end.
 
+mod additions;
 mod by_name;
 mod cache;
 mod choice;
+mod describe;
 mod flights;
 mod key;
 mod lineage;
@@ -26,6 +29,7 @@ mod plan;
 mod prompt;
 pub mod reply;
 pub mod request;
+mod scan;
 mod sessions;
 mod slots;
 
@@ -39,17 +43,20 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::agent::{Claude, Failure, RunEvent, Runner, Session};
-use crate::config::{CacheSettings, Config, Loader, Paths};
+use crate::config::{CacheSettings, Config, Editor, Loader, Paths};
 use crate::lock::lock;
 use crate::policy::Host;
 
+pub use additions::{Added, Additions, By, Newcomer};
 pub use cache::CacheStats;
+pub use describe::Described;
 pub use flights::Phase;
 pub use lineage::Lineage;
 pub use listing::{AgentEntry, Health, Listing};
 pub use plan::Preview;
 pub use reply::{Refusal, Reply};
 pub use request::{Conversation, Request};
+pub use scan::{Scan, Skipped};
 
 use by_name::ByName;
 use flights::{Flight, Flights, Found, Landing};
@@ -77,6 +84,7 @@ const NO_AGENT: &str = "";
 /// Serves requests; shared by all callers of a process.
 pub struct Dispatcher {
     config: Loader,
+    editor: Editor,
     /// The config whose problems were logged last.
     logged: Mutex<Option<Arc<Config>>>,
     policies: Arc<Host>,
@@ -103,6 +111,7 @@ impl Dispatcher {
         let compiled = paths.cache_folder.join("components");
         Self {
             config: Loader::new(&paths.config_file),
+            editor: Editor::new(&paths.config_file),
             logged: Mutex::new(None),
             policies: Arc::new(Host::new(executable.to_owned(), compiled)),
             runner: Runner::new(executable, &["runner"]),
@@ -222,7 +231,7 @@ impl Dispatcher {
         door: &str,
         work: impl FnOnce() -> Result<T, Refusal> + Send + 'static,
     ) -> Result<T, Refusal> {
-        let door = self.doors.get(door, || Semaphore::new(AT_ONE_DOOR));
+        let door = self.door(door);
         let looking = async {
             let entered = door.acquire_owned().await;
             let work = move || {
@@ -233,10 +242,11 @@ impl Dispatcher {
             let lost = |error| Err(Refusal::new(format!("the call was lost: {error}")));
             tokio::task::spawn_blocking(work).await.unwrap_or_else(lost)
         };
-        tokio::time::timeout(FILE_PATIENCE, looking).await.unwrap_or_else(|_| {
-            Err(Refusal::new("the file system did not answer: the config file, an agent's directory, its program or a policy's component cannot be looked at")
-                .with_hint("Look at the network mounts among them."))
-        })
+        tokio::time::timeout(FILE_PATIENCE, looking).await.unwrap_or_else(|_| Err(no_answer()))
+    }
+
+    fn door(&self, name: &str) -> Arc<Semaphore> {
+        self.doors.get(name, || Semaphore::new(AT_ONE_DOOR))
     }
 
     /// The config as it is now. Blocks on the file system.
@@ -315,6 +325,12 @@ impl Dispatcher {
             }
         }
     }
+}
+
+/// What is said when nobody could be expected to wait any longer.
+fn no_answer() -> Refusal {
+    Refusal::new("the file system did not answer: the config file, an agent's directory, its program or a policy's component cannot be looked at")
+        .with_hint("Look at the network mounts among them.")
 }
 
 /// What a run needs before it begins.

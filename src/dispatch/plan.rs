@@ -12,7 +12,7 @@ use super::reply::{Refusal, Reply};
 use super::request::{Conversation, Request};
 use super::sessions::{Home, Sessions};
 use crate::agent::{Cli, ErrorType, Failure, Job, Outcome, RunRequest, Session};
-use crate::config::{Agent, Config, LookupError};
+use crate::config::{Agent, Config};
 use crate::policy::prompt as policy;
 
 /// The longest id of a session that is taken for one, in bytes. They are remembered.
@@ -128,17 +128,7 @@ fn find<'c>(config: &'c Config, request: &Request) -> Result<&'c Agent, Refusal>
     if request.task.trim().is_empty() {
         return Err(Refusal::new("the task is blank: say what the agent should do"));
     }
-    let agent = config.agent(&request.agent).map_err(|error| {
-        let refusal = Refusal::new(error.to_string());
-        match error {
-            LookupError::Unknown { .. } if config.agents.is_empty() => {
-                refusal.with_hint(listing::how_to_begin(&config.file))
-            }
-            LookupError::Unknown { .. } => refusal,
-            LookupError::Disabled { .. } => refusal
-                .with_hint("Correct the entry in the config file; it is read again on every call."),
-        }
-    })?;
+    let agent = listing::find(config, &request.agent)?;
     match config.dispatching_blocked() {
         None => Ok(agent),
         Some(problem) => Err(Refusal::new(format!("nothing is dispatched: {problem}")).with_hint(

@@ -26,7 +26,7 @@ use serde_json::json;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use crate::dispatch::{Conversation, Dispatcher, Phase, Refusal, Request};
+use crate::dispatch::{By, Conversation, Dispatcher, Newcomer, Phase, Refusal, Request};
 use arguments::Arguments;
 
 /// Why the server ended other than by its client's wish.
@@ -102,6 +102,20 @@ impl ServerHandler for Server {
                     let request = Request { conversation, ..task(&arguments)? };
                     Ok(self.dispatch(request, &context).await)
                 }
+                "add_agent" => {
+                    let newcomer = Newcomer {
+                        name: arguments.required("name")?,
+                        directory: arguments.required("directory")?.into(),
+                        description: arguments.text("description")?,
+                        ..Newcomer::default()
+                    };
+                    Ok(outcome(self.dispatcher.add(newcomer, By::Client).await))
+                }
+                "remove_agent" => {
+                    let name = arguments.required("name")?;
+                    let removed = self.dispatcher.remove(&name).await;
+                    Ok(outcome(removed.map(|()| json!({"removed": name}))))
+                }
                 "cache_stats" => Ok(self.cache_stats().await),
                 "cache_clear" => Ok(self.cache_clear().await),
                 name => Err(format!("there is no tool '{name}'; tools/list names them")),
@@ -136,10 +150,7 @@ impl Server {
         let agent = request.agent.clone();
         let phase = watch::Sender::new(Phase::Waiting);
         let work = self.dispatcher.dispatch(request, &phase);
-        match progress::report(work, &agent, phase.subscribe(), context).await {
-            Ok(reply) => answer::answer(&reply),
-            Err(refusal) => answer::refusal(&refusal),
-        }
+        outcome(progress::report(work, &agent, phase.subscribe(), context).await)
     }
 
     async fn cache_stats(&self) -> CallToolResult {
@@ -152,14 +163,20 @@ impl Server {
     }
 }
 
+fn outcome(outcome: Result<impl Serialize, Refusal>) -> CallToolResult {
+    match outcome {
+        Ok(value) => answer::answer(&value),
+        Err(refusal) => answer::refusal(&refusal),
+    }
+}
+
 fn cache_answer(answer: Result<Option<impl Serialize>, Refusal>) -> CallToolResult {
-    match answer {
-        Ok(Some(answer)) => answer::answer(&answer),
-        Ok(None) => answer::answer(&json!({
+    match answer.transpose() {
+        Some(answer) => outcome(answer),
+        None => answer::answer(&json!({
             "enabled": false,
             "message": "Nothing is kept: settings.cache in agents.yaml switches the cache off.",
         })),
-        Err(refusal) => answer::refusal(&refusal),
     }
 }
 

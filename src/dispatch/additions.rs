@@ -1,0 +1,234 @@
+//! Adding agents to the config, and removing them.
+//!
+//! All that can be refused is refused first, then a describe policy puts into words what
+//! nobody described, and only then the config is edited.
+
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use serde::Serialize;
+
+use super::choice::Chosen;
+use super::reply::Refusal;
+use super::{Dispatcher, describe};
+use crate::config::{Config, Edit, EditError, NewAgent, expand_path, is_name};
+
+/// The door of calls that look at directories which are no agents yet; no agent can have
+/// this name.
+const NEW_AGENTS: &str = "+";
+
+/// Longest description that a client can give, in bytes.
+const DESCRIPTION_BYTES: usize = 8 << 10;
+
+/// Who adds an agent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum By {
+    /// The owner of the config.
+    Owner,
+    /// A client, which is a language model: within `settings.agent_roots` only.
+    Client,
+}
+
+/// An agent that is to be added.
+#[derive(Debug, Clone, Default)]
+pub struct Newcomer {
+    /// Its name.
+    pub name: String,
+    /// Its directory; relative to the working directory, `~` is the home folder.
+    pub directory: PathBuf,
+    /// What it is for; blank has the describe policy say it.
+    pub description: String,
+    /// How long a dispatch may take, in seconds.
+    pub timeout_seconds: Option<u32>,
+    /// The model to ask for.
+    pub model: Option<String>,
+}
+
+/// An agent as it is added.
+#[derive(Debug, Clone, Serialize)]
+pub struct Added {
+    /// Its name.
+    pub added: String,
+    /// Its directory, absolute and without symbolic links.
+    pub directory: String,
+    /// What it is for.
+    pub description: String,
+    /// Why the built-in policy described it instead of the chosen one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub policy_fallback: Option<String>,
+}
+
+/// Agents that can be added.
+#[derive(Debug)]
+pub struct Additions {
+    /// The agents as they will be.
+    pub agents: Vec<Added>,
+    edit: Edit,
+}
+
+impl Dispatcher {
+    /// Adds an agent to the config.
+    ///
+    /// # Errors
+    ///
+    /// [`Refusal`]: as [`Dispatcher::prepare_additions`] and [`Dispatcher::add_prepared`].
+    pub async fn add(self: &Arc<Self>, newcomer: Newcomer, by: By) -> Result<Added, Refusal> {
+        let additions = self.prepare_additions(vec![newcomer], by).await?;
+        let mut agents = self.add_prepared(additions).await?;
+        // One went in.
+        agents.pop().ok_or_else(|| Refusal::new("nothing was added"))
+    }
+
+    /// Looks at agents that are to be added and describes those that are not described.
+    /// Nothing is written yet.
+    ///
+    /// # Errors
+    ///
+    /// [`Refusal`] when one of them cannot be added, or a describe policy failed.
+    pub async fn prepare_additions(
+        self: &Arc<Self>,
+        newcomers: Vec<Newcomer>,
+        by: By,
+    ) -> Result<Additions, Refusal> {
+        let this = Arc::clone(self);
+        let looked = self.look(NEW_AGENTS, move || {
+            let config = this.load()?;
+            let placed = newcomers.into_iter().map(|newcomer| place(&config, newcomer, by));
+            let placed = placed.collect::<Result<Vec<_>, _>>()?;
+            let undescribed = placed.iter().any(|new| new.description.is_empty());
+            let policy = &config.settings.policies.describe;
+            let policy = undescribed.then(|| describe::chosen(&config, policy)).transpose()?;
+            Ok((placed, policy))
+        });
+        let (mut placed, policy) = looked.await?;
+        let mut agents = Vec::new();
+        for new in &mut placed {
+            let policy_fallback = match &policy {
+                Some(policy) if new.description.is_empty() => {
+                    self.describe_newcomer(policy, new).await?
+                }
+                _ => None,
+            };
+            agents.push(Added {
+                added: new.name.clone(),
+                directory: new.directory.display().to_string(),
+                description: new.description.clone(),
+                policy_fallback,
+            });
+        }
+        Ok(Additions { agents, edit: Edit::AddAgents(placed) })
+    }
+
+    /// Writes them into the config, all or none.
+    ///
+    /// # Errors
+    ///
+    /// [`Refusal`] when the config cannot be edited; it is as it was then.
+    pub async fn add_prepared(&self, additions: Additions) -> Result<Vec<Added>, Refusal> {
+        self.editor.apply(additions.edit).await.map_err(|error| refused(&error))?;
+        Ok(additions.agents)
+    }
+
+    /// Removes an agent from the config. What it runs at the moment goes on.
+    ///
+    /// # Errors
+    ///
+    /// [`Refusal`] when there is no such agent or the config cannot be edited; it is as
+    /// it was then.
+    pub async fn remove(&self, name: &str) -> Result<(), Refusal> {
+        let edit = Edit::RemoveAgent(name.to_owned());
+        self.editor.apply(edit).await.map_err(|error| refused(&error))
+    }
+
+    async fn describe_newcomer(
+        &self,
+        policy: &Chosen,
+        new: &mut NewAgent,
+    ) -> Result<Option<String>, Refusal> {
+        let said = self.ask_describe_policy(policy, new.directory.clone(), NEW_AGENTS).await;
+        let said = said.map_err(|refusal| {
+            let message = format!("'{}' was not described: {}", new.name, refusal.message);
+            let advice = refusal.hint.unwrap_or_default();
+            Refusal::new(message).with_hint(format!("{advice} Or say yourself what it is for."))
+        })?;
+        new.description = said.description.text;
+        Ok(said.fallback)
+    }
+}
+
+/// The agent as it would stand in the config. Blocks on the file system.
+fn place(config: &Config, newcomer: Newcomer, by: By) -> Result<NewAgent, Refusal> {
+    let Newcomer { name, directory, description, timeout_seconds, model } = newcomer;
+    if !is_name(&name) {
+        return Err(Refusal::new(format!("{name:?} cannot be the name of an agent")).with_hint(
+            "A name has letters, digits, '-' and '_' only and begins with a letter or digit.",
+        ));
+    }
+    if config.agents.get(&name).is_some() {
+        return Err(taken(&name));
+    }
+    let description = description.trim().to_owned();
+    if by == By::Client && description.len() > DESCRIPTION_BYTES {
+        return Err(Refusal::new(format!(
+            "the description has {} bytes; at most {DESCRIPTION_BYTES} are taken: a sentence or two help a caller most",
+            description.len()
+        )));
+    }
+    let directory = canonical(&directory)?;
+    if by == By::Client {
+        refuse_outside(config.settings.agent_roots.as_deref(), &directory)?;
+    }
+    Ok(NewAgent {
+        name,
+        directory,
+        description,
+        timeout: timeout_seconds,
+        model,
+        ..NewAgent::default()
+    })
+}
+
+fn canonical(written: &Path) -> Result<PathBuf, Refusal> {
+    let shown = written.display();
+    let found = expand_path(written).canonicalize().and_then(|directory| {
+        if directory.is_dir() { Ok(directory) } else { Err(ErrorKind::NotADirectory.into()) }
+    });
+    let directory = found.map_err(|error| match error.kind() {
+        ErrorKind::NotFound => Refusal::new(format!("the directory {shown} does not exist")),
+        ErrorKind::NotADirectory => Refusal::new(format!("{shown} is not a directory")),
+        _ => Refusal::new(format!("the directory {shown} cannot be looked at: {error}")),
+    })?;
+    match directory.to_str() {
+        Some(text) if !text.contains(char::is_control) => Ok(directory),
+        _ => Err(Refusal::new(format!(
+            "the path {shown} cannot stand in the config: it is not UTF-8 or has control characters"
+        ))),
+    }
+}
+
+fn refuse_outside(roots: Option<&[PathBuf]>, directory: &Path) -> Result<(), Refusal> {
+    let Some(roots) = roots else { return Ok(()) };
+    let within = |root: &PathBuf| root.canonicalize().is_ok_and(|root| directory.starts_with(root));
+    if roots.iter().any(within) {
+        return Ok(());
+    }
+    let roots = roots.iter().map(|root| root.display().to_string()).collect::<Vec<_>>();
+    let roots = if roots.is_empty() { "none".to_owned() } else { roots.join(", ") };
+    Err(Refusal::new(format!(
+        "{} is in none of the directories from which clients may add agents: {roots}",
+        directory.display()
+    ))
+    .with_hint("The owner of the config can add it with 'agent-dispatch add NAME DIRECTORY', or widen `agent_roots` under `settings` in agents.yaml."))
+}
+
+/// Said where the name of a new agent is in use.
+fn taken(name: &str) -> Refusal {
+    Refusal::new(format!("there is an agent '{name}' already")).with_hint(format!(
+        "Choose another name, or take that one out first with 'agent-dispatch remove {name}'."
+    ))
+}
+
+fn refused(error: &EditError) -> Refusal {
+    Refusal::new(error.to_string()).with_hint(error.hint())
+}
