@@ -120,3 +120,54 @@ fn meant(agent: &NewAgent) -> Agent {
 fn without_mark(text: &str) -> &str {
     text.strip_prefix('\u{feff}').unwrap_or(text)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const BEFORE: &str =
+        "# top\nagents:\n  a: {directory: /a} # one\n  # two\n  b: {directory: /b}\nx: [1, 2.0]\n";
+
+    fn passes(after: &str, edit: &Edit) -> bool {
+        did_what_was_meant(Path::new("/agents.yaml"), BEFORE, after, edit)
+    }
+
+    #[test]
+    fn an_edit_that_adds_adds_and_no_more() {
+        let new = NewAgent { name: "n".to_owned(), directory: "/n".into(), ..NewAgent::default() };
+        let edit = Edit::AddAgents(vec![new]);
+        let good = BEFORE.replace("x:", "  n: {directory: /n, description: ''}\nx:");
+        assert!(passes(&good, &edit));
+        for (part, instead) in [
+            ("# two\n", "\n"),
+            ("# one", "# on"),
+            ("# top\n", "# top\n# new\n"),
+            ("/b", "/c"),
+            ("[1, 2.0]", "[1, 2.1]"),
+            ("[1, 2.0]", "[1]"),
+            ("x:", "y:"),
+            ("{directory: /n,", "{directory: /m,"),
+            ("description: ''", "description: x"),
+            ("  n:", "  m:"),
+            ("x: [1, 2.0]", "x: [1, 2.0]\ny: 1"),
+            ("x: [1, 2.0]", "x: ["),
+        ] {
+            let bad = good.replacen(part, instead, 1);
+            assert_ne!(bad, good);
+            assert!(!passes(&bad, &edit), "{bad}");
+        }
+        assert!(!passes(BEFORE, &edit));
+    }
+
+    #[test]
+    fn an_edit_that_removes_removes_and_no_more() {
+        let edit = Edit::RemoveAgent("a".to_owned());
+        let good = BEFORE.replace("  a: {directory: /a} # one\n", "");
+        // What stands on the entry's own line goes with it, what stands below does not.
+        assert!(passes(&good, &edit));
+        assert!(!passes(&good.replace("  # two\n", ""), &edit));
+        let all = "# top\n# one\n# two\nagents: {}\nx: [1, 2.0]\n";
+        assert!(!passes(all, &edit), "b is gone too");
+        assert!(!passes(BEFORE, &edit));
+    }
+}

@@ -11,9 +11,6 @@ use tokio::time::Instant;
 use super::EditError;
 use crate::private_file;
 
-/// How long the lock is waited for, as in the Python tool.
-const PATIENCE: Duration = Duration::from_secs(10);
-
 /// How often a lock that somebody has is tried again. The system tells nobody that a file
 /// was unlocked without holding up a thread.
 const TRY_AGAIN: Duration = Duration::from_millis(10);
@@ -24,8 +21,8 @@ const LINKS: usize = 40;
 /// Locks the config against other edits, by the Python tool too: its lock is the file
 /// `<name>.lock` beside the path that is configured. Where that is a symbolic link the
 /// file itself is locked as well: it may be configured under two names.
-pub(super) async fn lock(config: &Path) -> Result<Vec<File>, EditError> {
-    let deadline = Instant::now() + PATIENCE;
+pub(super) async fn lock(config: &Path, patience: Duration) -> Result<Vec<File>, EditError> {
+    let deadline = Instant::now() + patience;
     let mut locked = Vec::new();
     for lock in lock_files(config).map_err(failed("finding", config))? {
         loop {
@@ -37,7 +34,7 @@ pub(super) async fn lock(config: &Path) -> Result<Vec<File>, EditError> {
                     break;
                 }
                 Ok(None) if Instant::now() < deadline => tokio::time::sleep(TRY_AGAIN).await,
-                Ok(None) => return Err(EditError::Locked { lock, seconds: PATIENCE.as_secs() }),
+                Ok(None) => return Err(EditError::Locked { lock, seconds: patience.as_secs() }),
                 Err(source) => return Err(failed("locking", &lock)(source)),
             }
         }

@@ -10,11 +10,15 @@ mod file;
 mod text;
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 pub use error::EditError;
 
 use super::loader::Loader;
 use super::model::{AgentPolicies, Config};
+
+/// How long somebody else's edit is waited for, as in the Python tool.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// One change of the file.
 #[derive(Debug, Clone)]
@@ -54,12 +58,14 @@ pub struct NewAgent {
 #[derive(Debug)]
 pub struct Editor {
     file: PathBuf,
+    /// How long the lock is waited for.
+    pub(super) patience: Duration,
 }
 
 impl Editor {
     /// An editor of this file, which need not exist.
     pub fn new(file: &Path) -> Self {
-        Self { file: super::paths::absolute(file.to_owned()) }
+        Self { file: super::paths::absolute(file.to_owned()), patience: PATIENCE }
     }
 
     /// Makes an edit: waits until nobody else edits the file, for 10 seconds at most, and
@@ -71,7 +77,7 @@ impl Editor {
     /// [`EditError`]; the file is as it was then.
     pub async fn apply(&self, edit: Edit) -> Result<(), EditError> {
         let file = self.file.clone();
-        let locks = file::lock(&file).await?;
+        let locks = file::lock(&file, self.patience).await?;
         let editing = tokio::task::spawn_blocking(move || {
             // To the end of the edit, also where nobody waits for it any more.
             let _locks = locks;

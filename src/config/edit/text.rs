@@ -50,7 +50,8 @@ fn agents(file: &YamlFile) -> Option<Mapping> {
 
 fn add(file: &YamlFile, agent: &NewAgent) -> Option<()> {
     let entry = entry(agent).as_mapping()?;
-    if let Some(agents) = agents(file) {
+    // `{}` would have all that is added on its one line.
+    if let Some(agents) = agents(file).filter(|agents| !agents.is_empty()) {
         agents.set(&*agent.name, entry);
     } else {
         let agents = Mapping::new();

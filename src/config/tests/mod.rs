@@ -2,6 +2,7 @@
 
 mod agents;
 mod broken;
+mod edits;
 mod loader;
 mod policies;
 mod settings;
