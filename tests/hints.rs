@@ -86,8 +86,7 @@ fn every_command_that_a_message_names_is_understood() {
             let arguments: Vec<&str> = arguments
                 .iter()
                 .map(|word| match word.trim_matches(['{', '}']) {
-                    "NAME" | "name" | "" | "0" => "infra",
-                    "DIRECTORY" => "infra",
+                    "NAME" | "name" | "DIRECTORY" => "infra",
                     _ => word.as_str(),
                 })
                 .collect();

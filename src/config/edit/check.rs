@@ -41,7 +41,7 @@ fn values_are_kept(before: &str, after: &str, edit: &Edit) -> bool {
 
 /// What is left of the top level without those agents; a section without agents is none.
 fn rest(root: Node<'_>, is_edited: impl Fn(&str) -> bool) -> Option<Entries<'_>> {
-    let Some(mut top) = entries(root) else { return None };
+    let mut top = entries(root)?;
     for (key, value) in &mut top {
         if key.as_text() == Some("agents") {
             let agents = std::mem::replace(value, Node::null());
