@@ -5,13 +5,15 @@ use std::process::{Command, Stdio};
 use crate::support::World;
 
 #[test]
-fn dispatch_prints_the_answer_and_nothing_else() {
+fn dispatch_prints_the_answer_and_beside_it_how_to_go_on() {
     let world = World::with_agent("answer all is well");
     let ran = world.run(&["dispatch", "infra", "look"]);
-    assert_eq!(
-        (ran.code, ran.stdout.as_str(), ran.stderr.as_str()),
-        (Some(0), "all is well\n", "")
+    assert_eq!((ran.code, ran.stdout.as_str()), (Some(0), "all is well\n"));
+    assert!(
+        ran.stderr.starts_with("note: to go on with this conversation by hand: cd "),
+        "{ran:?}"
     );
+    assert_eq!(ran.stderr.lines().count(), 1, "{ran:?}");
 }
 
 #[test]

@@ -70,7 +70,8 @@ fn strings(code: &str) -> Vec<String> {
 /// message.
 fn named(literal: &str) -> Vec<&str> {
     let quoted = ['`', '\''].into_iter().flat_map(|quote| literal.split(quote).skip(1).step_by(2));
-    let last = literal.find(": agent-dispatch ").map(|at| &literal[at + 2..]);
+    let last =
+        literal.lines().filter_map(|line| Some(&line[line.find(": agent-dispatch ")? + 2..]));
     quoted.chain(last).collect()
 }
 

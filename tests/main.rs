@@ -16,5 +16,6 @@ mod prompts;
 mod readme;
 mod sandbox;
 mod sessions;
+mod setup;
 mod sharing;
 mod support;

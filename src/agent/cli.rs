@@ -15,6 +15,9 @@ pub trait Cli: Send + Sync {
     /// service, which settings?
     fn decides(&self, variable: &str) -> bool;
 
+    /// The command line with which a person goes on with a session, in its directory.
+    fn resume(&self, command: &[String], session: &str) -> Vec<String>;
+
     /// What makes sense of the output of that process.
     fn reader(&self, request: &RunRequest) -> Box<dyn Reader>;
 }

@@ -16,7 +16,9 @@
 //! | `pipes`   | a child's input and output                                    |
 //! | `run`     | one run from beginning to end                                 |
 //! | `outcome` | how it ended                                                  |
+//! | `ask`     | a short question to a program, such as which version it is    |
 
+pub(crate) mod ask;
 mod claude;
 mod cli;
 mod job;
@@ -27,7 +29,7 @@ mod run;
 mod runner;
 mod tree;
 
-pub use claude::Claude;
+pub use claude::{Claude, McpServers, Registration, shown_registration};
 pub use cli::{Cli, Ending, Reader, Stopped};
 pub use job::{Environment, FORMAT, Job, RUN_MARK, RunEvent};
 pub use outcome::{ErrorType, Exit, Failure, Outcome, StopReason};

@@ -50,6 +50,8 @@ async fn show(folder: &Path) -> anyhow::Result<ExitCode> {
     let config = config(folder)?;
     fs::write(&config_file, &config)?;
     let paths = Paths {
+        home: folder.to_owned(),
+        is_config_named: true,
         config_file,
         cache_folder: folder.join("cache"),
         state_folder: folder.join("state"),

@@ -66,7 +66,13 @@ async fn dispatch(
     };
     dispatcher.end().await;
     let code = match ended {
-        Ok(reply) => show(&reply, json)?,
+        Ok(reply) => {
+            let code = show(&reply, json)?;
+            if let Some(command) = dispatcher.resume_by_hand(&reply).filter(|_| !json) {
+                note(&format!("to go on with this conversation by hand: {command}"));
+            }
+            code
+        }
         Err(refusal) => refused(&refusal, json),
     };
     Ok(signal.unwrap_or(code))

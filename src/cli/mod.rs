@@ -8,8 +8,11 @@ mod add;
 mod demo;
 mod describe;
 mod dispatch;
+mod doctor;
+mod init;
 mod list;
 mod log;
+mod manual;
 mod practice_agent;
 mod remove;
 mod serve;
@@ -42,6 +45,15 @@ struct CommandLine {
 enum Command {
     /// Serve MCP on standard input and output; a client such as Claude Code starts this
     Serve,
+    /// Make a config to begin with, and register the server with Claude Code
+    Init {
+        /// Register this program even where another one is registered
+        #[arg(long)]
+        force: bool,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
     /// Add a project directory as an agent, or every project in a directory
     Add(AddArgs),
     /// Remove an agent from the config; its directory stays as it is
@@ -66,6 +78,12 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Look whether everything is there that a dispatch needs; spends nothing
+    Doctor {
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
     /// Ask an agent something harmless, to see that it works
     Test {
         /// The agent's name
@@ -78,6 +96,17 @@ enum Command {
     Dispatch(DispatchArgs),
     /// Show how it works on sample projects, with no account and no network
     Demo,
+    /// Print a script that completes this program's command line
+    Completions {
+        /// The shell it is for
+        shell: clap_complete::Shell,
+    },
+    /// Print the manual page
+    Man {
+        /// Write a page for each command into this folder instead
+        #[arg(long, value_name = "FOLDER")]
+        dir: Option<PathBuf>,
+    },
     #[command(hide = true, about = "Start and end agent processes for a server (internal)")]
     Runner,
     #[command(hide = true, about = "Compile the component on standard input (internal)")]
@@ -168,6 +197,7 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
     let at_once = Duration::ZERO;
     match command {
         Command::Serve => on_runtime(at_once, async { serve::run(dispatcher()?).await }),
+        Command::Init { force, json } => init::run(force, json),
         Command::Add(arguments) => {
             on_runtime(at_once, async { add::run(&dispatcher()?, arguments).await })
         }
@@ -180,6 +210,9 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::List { json } => {
             on_runtime(at_once, async { list::run(&dispatcher()?, json).await })
         }
+        Command::Doctor { json } => {
+            on_runtime(at_once, async { doctor::run(&dispatcher()?, json).await })
+        }
         Command::Test { name, task } => {
             on_runtime(at_once, async { dispatch::test(&dispatcher()?, name, task).await })
         }
@@ -187,6 +220,8 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
             on_runtime(at_once, async { dispatch::run(&dispatcher()?, arguments).await })
         }
         Command::Demo => demo::run(),
+        Command::Completions { shell } => Ok(manual::completions(shell)?),
+        Command::Man { dir } => Ok(manual::man(dir.as_deref())?),
         // These three are processes of their own and never meet a runtime.
         Command::Runner => Ok(crate::agent::runner_main().map(|()| ExitCode::SUCCESS)?),
         Command::CompilePolicy => Ok(compile_policy()),

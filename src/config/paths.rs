@@ -12,6 +12,10 @@ const CONFIG_VARIABLE: &str = "AGENT_DISPATCH_CONFIG";
 /// The folders and files of this program; all paths are absolute.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Paths {
+    /// The user's home folder.
+    pub home: PathBuf,
+    /// Did the environment name the config file?
+    pub is_config_named: bool,
     /// The config file. It need not exist.
     pub config_file: PathBuf,
     /// The folder for what can be made again, such as compiled components. It need not exist.
@@ -46,13 +50,16 @@ impl Paths {
         if !home.is_absolute() {
             return Err(NoHome);
         }
-        let config_file = match named.filter(|named| !named.is_empty()) {
+        let named = named.filter(|named| !named.is_empty());
+        let is_config_named = named.is_some();
+        let config_file = match named {
             Some(named) => absolute(expand_home(Path::new(&named), Some(home))),
             None => home.join(".config/agent-dispatch/agents.yaml"),
         };
         let [cache_folder, state_folder] =
             [cache, state].map(|folder| folder.join("agent-dispatch"));
-        Ok(Self { config_file, cache_folder, state_folder })
+        let home = home.to_owned();
+        Ok(Self { home, is_config_named, config_file, cache_folder, state_folder })
     }
 }
 

@@ -9,7 +9,7 @@
 //! requests ask the same, `cache` and `flights` have them answered once, `sessions`
 //! keeps runs of one conversation apart, `slots` bounds what goes on at once, `prompt`
 //! asks the agent's prompt policy before and after, and [`crate::agent`] runs the
-//! child. `listing` says whom one can ask, `additions` changes that, and `describe` has
+//! child. `listing` says whom one can ask and `checkup` what is amiss, `additions` changes that, and `describe` has
 //! projects describe themselves; `choice` tells which policy serves, and `by_name` holds
 //! what callers share for as long as one of them has it.
 //!
@@ -19,6 +19,7 @@
 mod additions;
 mod by_name;
 mod cache;
+mod checkup;
 mod choice;
 mod describe;
 mod flights;
@@ -42,13 +43,14 @@ use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::agent::{Claude, Failure, RunEvent, Runner, Session};
+use crate::agent::{Claude, Cli, Failure, RunEvent, Runner, Session};
 use crate::config::{CacheSettings, Config, Editor, Loader, Paths};
 use crate::lock::lock;
 use crate::policy::Host;
 
 pub use additions::{Added, Additions, By, Newcomer};
 pub use cache::CacheStats;
+pub use checkup::{Check, Status};
 pub use describe::Described;
 pub use flights::Phase;
 pub use lineage::Lineage;
@@ -201,6 +203,17 @@ impl Dispatcher {
         Ok(Some(settings).filter(CacheSettings::is_on))
     }
 
+    /// The shell command with which a person goes on with the conversation of a reply, if
+    /// it has one that was carried on from here.
+    pub fn resume_by_hand(&self, reply: &Reply) -> Option<String> {
+        let session = reply.session_id.as_deref()?;
+        let Home { directory, command, .. } = self.sessions.home(session)?;
+        let words = self.cli.resume(&command, session);
+        let command = shlex::try_join(words.iter().map(String::as_str)).ok()?;
+        let directory = shlex::try_quote(directory.to_str()?).ok()?;
+        Some(format!("cd {directory} && {command}"))
+    }
+
     /// Cancels all dispatches; each still gets its reply.
     pub fn cancel(&self) {
         self.ending.cancel();
@@ -290,8 +303,11 @@ impl Dispatcher {
         let mut reply = Reply::of(agent, outcome, plan.run.max_budget_usd);
         prompt::interpret(&reader, &mut reply).await;
         if let Some(session) = &reply.session_id {
-            let directory = plan.run.directory.clone();
-            self.sessions.remember(session, || Home { agent: agent.clone(), directory });
+            self.sessions.remember(session, || Home {
+                agent: agent.clone(),
+                directory: plan.run.directory.clone(),
+                command: plan.command.clone(),
+            });
         }
         let may_be_kept = plan.shareable.is_some() && reply.is_clean();
         landing.land(reply, may_be_kept);

@@ -26,6 +26,8 @@ pub(super) struct Plan {
     pub(super) policy: Chosen,
     /// What the policy gets to see.
     pub(super) seen: policy::Request,
+    /// The program that is run and its first arguments, as configured.
+    pub(super) command: Vec<String>,
     /// The config it was planned with.
     pub(super) config: Arc<Config>,
     /// Where its answer may be shared with others who ask the same: by what they are told.
@@ -108,7 +110,8 @@ impl Dispatcher {
             let key = Key::of(&run, &seen, &policy.source, &policy_digest, environment)?;
             Some(Shareable { key, policy_digest })
         });
-        Ok(Ok(Plan { run, policy, seen, config, shareable }))
+        let command = config.command(agent).to_vec();
+        Ok(Ok(Plan { run, policy, seen, command, config, shareable }))
     }
 
     /// Has the policy write the prompt of what is planned.

@@ -168,13 +168,14 @@ pub struct Refusal {
 }
 
 impl Refusal {
-    pub(super) fn new(message: impl Into<String>) -> Self {
+    /// A refusal without a hint.
+    pub fn new(message: impl Into<String>) -> Self {
         Self { message: message.into(), hint: None }
     }
 
     /// With a sentence on what to do about it.
     #[must_use]
-    pub(super) fn with_hint(mut self, hint: impl Into<String>) -> Self {
+    pub fn with_hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
         self
     }

@@ -56,6 +56,8 @@ pub(super) struct Sessions {
 pub(super) struct Home {
     pub(super) agent: String,
     pub(super) directory: PathBuf,
+    /// The program that carried it on, and its first arguments, as configured.
+    pub(super) command: Vec<String>,
 }
 
 /// The lock of a conversation. It has no file where the file system gives no locks: then

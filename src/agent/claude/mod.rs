@@ -2,9 +2,12 @@
 
 mod argv;
 mod ending;
+mod registration;
 mod stream;
 #[cfg(test)]
 mod tests;
+
+pub use registration::{McpServers, Registration, shown as shown_registration};
 
 use super::cli::{Cli, Reader};
 use super::job::Job;
@@ -21,6 +24,11 @@ impl Cli for Claude {
 
     fn decides(&self, variable: &str) -> bool {
         argv::decides(variable)
+    }
+
+    fn resume(&self, command: &[String], session: &str) -> Vec<String> {
+        let words = command.iter().map(String::as_str).chain(["--resume", session]);
+        words.map(str::to_owned).collect()
     }
 
     fn reader(&self, request: &RunRequest) -> Box<dyn Reader> {

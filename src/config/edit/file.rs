@@ -70,6 +70,26 @@ fn try_lock(path: &Path) -> io::Result<Option<File>> {
     }
 }
 
+/// Makes the config in one step, unless there is something of that name.
+pub(super) fn create(config: &Path, bytes: &[u8]) -> Result<bool, EditError> {
+    let target = target(config).map_err(failed("finding", config))?;
+    if target.symlink_metadata().is_ok() {
+        return Ok(false);
+    }
+    let folder = target.parent().unwrap_or(Path::new("/"));
+    let made = private_file::create_folder(folder).and_then(|()| {
+        let mut new = tempfile::Builder::new().prefix(".new").tempfile_in(folder)?;
+        new.write_all(bytes)?;
+        new.as_file().sync_all()?;
+        match new.persist_noclobber(&target) {
+            Ok(_) => Ok(true),
+            Err(error) if error.error.kind() == ErrorKind::AlreadyExists => Ok(false),
+            Err(error) => Err(error.error),
+        }
+    });
+    made.map_err(failed("making", &target))
+}
+
 /// Replaces the config in one step. It keeps its mode and, where that is possible, its
 /// owner; a new one is for this user alone.
 pub(super) fn replace(config: &Path, bytes: &[u8]) -> Result<(), EditError> {

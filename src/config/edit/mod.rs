@@ -20,6 +20,13 @@ use super::model::{AgentPolicies, Config};
 /// How long somebody else's edit is waited for, as in the Python tool.
 const PATIENCE: Duration = Duration::from_secs(10);
 
+/// A file that nobody has written in yet.
+const NEW_FILE: &str = "\
+# The projects that agent-dispatch can ask, each an agent with its directory.
+# Add one with: agent-dispatch add NAME DIRECTORY
+agents: {}
+";
+
 /// One change of the file.
 #[derive(Debug, Clone)]
 pub enum Edit {
@@ -66,6 +73,15 @@ impl Editor {
     /// An editor of this file, which need not exist.
     pub fn new(file: &Path) -> Self {
         Self { file: super::paths::absolute(file.to_owned()), patience: PATIENCE }
+    }
+
+    /// Makes the file if there is none, and says whether it did. Blocks.
+    ///
+    /// # Errors
+    ///
+    /// [`EditError::Io`] where there is none and none can be made.
+    pub fn create(&self) -> Result<bool, EditError> {
+        file::create(&self.file, NEW_FILE.as_bytes())
     }
 
     /// Makes an edit: waits until nobody else edits the file, for 10 seconds at most, and
