@@ -7,6 +7,7 @@ mod cli;
 mod config;
 mod describing;
 mod hints;
+mod hostile;
 mod interface;
 mod mcp;
 mod policies;
