@@ -1,7 +1,9 @@
 // Runs the cases one after the other, each against a scripted API of its own, and says how
 // they ended. Usage: node suite.mjs AGENT_DISPATCH CLAUDE [PART_OF_A_NAME]
 
+import * as clients from "./cases/clients.mjs";
 import * as endings from "./cases/endings.mjs";
+import * as init from "./cases/init.mjs";
 import * as mcp from "./cases/mcp.mjs";
 import * as prompts from "./cases/prompts.mjs";
 import * as session from "./cases/session.mjs";
@@ -13,7 +15,7 @@ import { World } from "./world.mjs";
 const DEADLINE = 60_000;
 
 const [agentDispatch, claude, wanted = ""] = process.argv.slice(2);
-const cases = [prompts, endings, stopping, session, mcp]
+const cases = [prompts, endings, stopping, session, mcp, init, clients]
   .flatMap((theme) => theme.cases)
   .filter(([name]) => name.includes(wanted));
 const world = await World.create({ agentDispatch, claude });

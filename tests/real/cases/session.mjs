@@ -40,6 +40,17 @@ export const cases = [
     assert.deepEqual(await client.close(), { code: 0, signal: null });
   }],
 
+  ["dispatch: a person goes on by hand with the command that is printed", async (world, api) => {
+    await world.configure({ zoo: { directory: await world.project("it's a zoo") } });
+    const task = "Count the quokkas. [[say:There are four.]]";
+    const { stderr } = await world.run(world.programs.agentDispatch, ["dispatch", "zoo", task], api);
+    const [, command] = /by hand: (.*)$/m.exec(stderr) ?? [];
+    assert.ok(command, stderr);
+    const typed = await world.run("/bin/sh", ["-c", `${command} -p 'And now? [[say:Five.]]'`], api);
+    assert.equal(typed.stdout.trim(), "Five.", typed.stderr);
+    assert.ok(spoken(api.requests.at(-1)).assistant.includes("There are four."), "the first answer");
+  }],
+
   ["serve: dispatch_session without a session begins a new one each time", async (world, api) => {
     const client = await serveZooAndAviary(world, api);
     const converse = conversation(client);
