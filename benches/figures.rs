@@ -1,7 +1,8 @@
 //! The figures that agent-dispatch promises, each beside its floor: what the same
 //! thing costs without it, measured in the same run and in turns.
 //!
-//! `cargo bench` prints them. They are medians; on a noisy machine look at the
+//! `cargo bench` prints them, `cargo bench --bench figures -- edit` those whose name has
+//! that in it. They are medians; on a noisy machine look at the
 //! ratios, not at the milliseconds.
 
 #![expect(clippy::print_stdout, reason = "a bench prints its figures")]
@@ -42,15 +43,23 @@ fn main() {
         return bare_server();
     }
     println!("{:58} {:>12} {:>12} {:>12}", "medians", "measured", "floor", "over");
-    start();
-    memory();
-    policy_call();
-    dispatch();
-    cached_dispatch();
-    identical_calls();
-    first_dispatch();
-    list_agents();
-    edit_config();
+    let wanted = std::env::args().nth(1).filter(|argument| !argument.starts_with('-'));
+    let groups: [(&str, fn()); 9] = [
+        ("start", start),
+        ("memory", memory),
+        ("policy_call", policy_call),
+        ("dispatch", dispatch),
+        ("cached_dispatch", cached_dispatch),
+        ("identical_calls", identical_calls),
+        ("first_dispatch", first_dispatch),
+        ("list_agents", list_agents),
+        ("edit_config", edit_config),
+    ];
+    for (name, measure) in groups {
+        if wanted.as_deref().is_none_or(|wanted| name.contains(wanted)) {
+            measure();
+        }
+    }
 }
 
 /// From spawning a server to its answer to `tools/list`. Floor: a bare server.

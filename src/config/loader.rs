@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 
 use super::error::LoadError;
 use super::model::Config;
-use super::node::Position;
+use super::node::{Node, Position};
 use super::{paths, read};
 use crate::file_stamp::FileStamp;
 use crate::lock::lock;
@@ -69,17 +69,15 @@ impl Loader {
         Ok(config)
     }
 
-    /// The text as it is now, for an edit, and what it says; none where there is no file.
-    pub(super) fn read_text(&self) -> Result<Option<(String, Config)>, LoadError> {
+    /// The text as it is now, for an edit; none where there is no file.
+    pub(super) fn read_text(&self) -> Result<Option<String>, LoadError> {
         let metadata = match std::fs::metadata(&self.file) {
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
             metadata => metadata.map_err(|error| self.unreadable(error))?,
         };
         self.refuse_other_than_file(metadata.file_type())?;
         let (_, bytes) = self.read()?;
-        let config = self.parse(&bytes)?;
-        // It was parsed, so it is UTF-8.
-        Ok(Some((String::from_utf8_lossy(&bytes).into_owned(), config)))
+        self.text(&bytes).map(|text| Some(text.to_owned()))
     }
 
     /// The content, and the stamp of the opened file from before it was read, so that a
@@ -102,10 +100,18 @@ impl Loader {
     }
 
     fn parse(&self, bytes: &[u8]) -> Result<Config, LoadError> {
-        let text = std::str::from_utf8(bytes).map_err(|error| {
+        self.understand(self.text(bytes)?).map(|(_, config)| config)
+    }
+
+    fn text<'b>(&self, bytes: &'b [u8]) -> Result<&'b str, LoadError> {
+        std::str::from_utf8(bytes).map_err(|error| {
             let good = String::from_utf8_lossy(&bytes[..error.valid_up_to()]);
             self.invalid(Some(Position::after(&good)), "the text is not UTF-8".to_owned())
-        })?;
+        })
+    }
+
+    /// The tree of a text, and what it means.
+    pub(super) fn understand<'t>(&self, text: &'t str) -> Result<(Node<'t>, Config), LoadError> {
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
         read::config(&self.file, text)
             .map_err(|broken| self.invalid(broken.position, broken.message))

@@ -15,8 +15,8 @@ const STRUCTURED_BYTES: usize = 8 << 10;
 
 /// The answer of a tool that did its work, whatever came of it.
 pub(super) fn answer(value: &impl Serialize) -> CallToolResult {
-    match serde_json::to_value(value) {
-        Ok(value) => result(value),
+    match serde_json::to_string(value) {
+        Ok(text) => result(text),
         Err(error) => refused(&format!("the answer cannot be written as JSON: {error}"), None),
     }
 }
@@ -34,23 +34,21 @@ pub(super) fn bad_arguments(message: &str) -> CallToolResult {
 }
 
 fn refused(message: &str, hint: Option<&str>) -> CallToolResult {
-    result(match hint {
+    let value = match hint {
         Some(hint) => json!({"error": message, "hint": hint}),
         None => json!({"error": message}),
-    })
+    };
+    result(value.to_string())
 }
 
-fn result(value: Value) -> CallToolResult {
-    let text = value.to_string();
-    let small = text.len() <= STRUCTURED_BYTES;
+fn result(text: String) -> CallToolResult {
+    // Read again only where it is sent twice: most of a long answer's time goes into trees.
+    let small = (text.len() <= STRUCTURED_BYTES).then(|| serde_json::from_str(&text).ok());
     let mut result = CallToolResult::success(vec![ContentBlock::text(text)]);
-    if small {
-        result.structured_content = Some(match value {
-            // Structured content has to be an object for clients of earlier
-            // protocol versions.
-            Value::Array(_) => json!({"result": value}),
-            value => value,
-        });
-    }
+    result.structured_content = small.flatten().map(|value| match value {
+        // Structured content has to be an object for clients of earlier protocol versions.
+        Value::Array(_) => json!({"result": value}),
+        value => value,
+    });
     result
 }

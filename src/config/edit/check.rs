@@ -1,40 +1,34 @@
 //! Did an edit do what was meant and no more? Judged by the reader of the config, not by
 //! the editor.
 
-use std::path::Path;
+use super::text::{self, Edited};
+use super::{Edit, NewAgent};
+use crate::config::model::{Agent, Config};
+use crate::config::node::{Entries, Kind, Node};
+use crate::config::paths;
 
-use super::{Edit, NewAgent, text};
-use crate::config::model::Agent;
-use crate::config::node::{self, Entries, Kind, Node};
-use crate::config::{paths, read};
-
-/// True where the texts differ by the edit and nothing else.
-pub(super) fn did_what_was_meant(file: &Path, before: &str, after: &str, edit: &Edit) -> bool {
-    comments_are_kept(before, after, edit)
-        && values_are_kept(before, after, edit)
-        && agents_are_as_meant(file, after, edit)
+/// True where the texts differ by the edit and nothing else. `before` is the tree of the
+/// text that was edited, `after` what is read now.
+pub(super) fn did_what_was_meant(
+    before: Node<'_>,
+    after: (Node<'_>, Config),
+    edited: &Edited,
+    edit: &Edit,
+) -> bool {
+    let (tree, config) = after;
+    text::comments(&edited.text).as_ref() == Some(&edited.comments)
+        && agents_are_as_meant(&config, edit)
+        && values_are_kept(before, tree, edit)
 }
 
-/// Every comment is still there, in its order, and none is new.
-fn comments_are_kept(before: &str, after: &str, edit: &Edit) -> bool {
-    let before = text::comments(before, Some(edit));
-    before.is_some() && before == text::comments(after, None)
-}
-
-/// Apart from the agents of the edit both texts hold the same, in the same order.
-fn values_are_kept(before: &str, after: &str, edit: &Edit) -> bool {
+/// Apart from the agents of the edit both trees hold the same, in the same order.
+fn values_are_kept(before: Node<'_>, after: Node<'_>, edit: &Edit) -> bool {
     let is_edited = |name: &str| match edit {
         Edit::AddAgents(agents) => agents.iter().any(|agent| agent.name == name),
         Edit::RemoveAgent(removed) => removed == name,
     };
-    match (node::parse(without_mark(before)), node::parse(without_mark(after))) {
-        (Ok(before), Ok(after)) => {
-            let rest = |root| rest(root, is_edited);
-            match (rest(before), rest(after)) {
-                (Some(before), Some(after)) => all_same(&before, &after),
-                _ => false,
-            }
-        }
+    match (rest(before, is_edited), rest(after, is_edited)) {
+        (Some(before), Some(after)) => all_same(&before, &after),
         _ => false,
     }
 }
@@ -85,13 +79,12 @@ fn all_same(left: &Entries<'_>, right: &Entries<'_>) -> bool {
 }
 
 /// What was added is read as it was meant, and what was removed is gone.
-fn agents_are_as_meant(file: &Path, after: &str, edit: &Edit) -> bool {
-    let Ok(config) = read::config(file, without_mark(after)) else { return false };
+fn agents_are_as_meant(after: &Config, edit: &Edit) -> bool {
     match edit {
         Edit::AddAgents(agents) => agents.iter().all(|agent| {
-            matches!(config.agents.get(&agent.name), Some(Ok(read)) if *read == meant(agent))
+            matches!(after.agents.get(&agent.name), Some(Ok(read)) if *read == meant(agent))
         }),
-        Edit::RemoveAgent(name) => config.agents.get(name).is_none(),
+        Edit::RemoveAgent(name) => after.agents.get(name).is_none(),
     }
 }
 
@@ -116,20 +109,22 @@ fn meant(agent: &NewAgent) -> Agent {
     }
 }
 
-/// The text without a byte order mark.
-fn without_mark(text: &str) -> &str {
-    text.strip_prefix('\u{feff}').unwrap_or(text)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::Loader;
 
     const BEFORE: &str =
         "# top\nagents:\n  a: {directory: /a} # one\n  # two\n  b: {directory: /b}\nx: [1, 2.0]\n";
 
+    /// Would this text pass as what the edit made?
     fn passes(after: &str, edit: &Edit) -> bool {
-        did_what_was_meant(Path::new("/agents.yaml"), BEFORE, after, edit)
+        let loader = Loader::new("/agents.yaml");
+        let (before, _) = loader.understand(BEFORE).expect("a config");
+        let made = text::apply(BEFORE, edit).expect("an edit");
+        let edited = Edited { text: after.to_owned(), ..made };
+        let after = loader.understand(after);
+        after.is_ok_and(|after| did_what_was_meant(before, after, &edited, edit))
     }
 
     #[test]

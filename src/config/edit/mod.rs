@@ -105,18 +105,17 @@ impl Editor {
 
 /// Makes an edit of a file that is locked.
 fn apply(file: &Path, edit: &Edit) -> Result<(), EditError> {
-    let before = Loader::new(file).read_text()?;
-    let (old_text, old) = match &before {
-        Some((text, config)) => (text.as_str(), config),
-        None => ("", &Config::empty(file)),
-    };
-    refuse_pointless(old, edit)?;
+    let loader = Loader::new(file);
+    let before = loader.read_text()?.unwrap_or_default();
+    let (tree, config) = loader.understand(&before)?;
+    refuse_pointless(&config, edit)?;
     let uneditable = || EditError::Uneditable { file: file.to_owned(), by_hand: by_hand(edit) };
-    let edited = text::apply(old_text, edit).ok_or_else(uneditable)?;
-    if !check::did_what_was_meant(file, old_text, &edited, edit) {
+    let edited = text::apply(&before, edit).ok_or_else(uneditable)?;
+    let after = loader.understand(&edited.text).map_err(|_| uneditable())?;
+    if !check::did_what_was_meant(tree, after, &edited, edit) {
         return Err(uneditable());
     }
-    file::replace(file, edited.as_bytes())
+    file::replace(file, edited.text.as_bytes())
 }
 
 /// Refuses what cannot be meant: an agent that is there already, or one that is not.
@@ -139,7 +138,8 @@ fn by_hand(edit: &Edit) -> String {
     match edit {
         Edit::AddAgents(agents) => {
             let text = text::apply("", &Edit::AddAgents(agents.clone()));
-            format!("Write this into it by hand:\n{}", text.unwrap_or_default().trim_end())
+            let text = text.map(|edited| edited.text).unwrap_or_default();
+            format!("Write this into it by hand:\n{}", text.trim_end())
         }
         Edit::RemoveAgent(name) => {
             format!("Take the entry '{name}' under `agents` out of it by hand.")

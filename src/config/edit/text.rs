@@ -6,37 +6,50 @@ use yaml_edit::{Document, Mapping, MappingBuilder, MappingEntry, YamlFile};
 
 use super::{Edit, NewAgent};
 
-/// The text after the edit; none where the editor cannot make it.
-pub(super) fn apply(text: &str, edit: &Edit) -> Option<String> {
+/// A text after an edit.
+pub(super) struct Edited {
+    pub(super) text: String,
+    /// The comments that have to be in it, in their order: those of the text before, but for
+    /// the ones inside entries that the edit removes. Comments above such an entry and below
+    /// its last line are outside.
+    pub(super) comments: Vec<String>,
+}
+
+/// Makes the edit; none where the editor cannot.
+pub(super) fn apply(text: &str, edit: &Edit) -> Option<Edited> {
     let file = read(text)?;
-    match edit {
-        Edit::AddAgents(agents) => agents.iter().try_for_each(|agent| add(&file, agent))?,
+    let comments = match edit {
+        Edit::AddAgents(agents) => {
+            let comments = outside(&file, &[]);
+            agents.iter().try_for_each(|agent| add(&file, agent))?;
+            comments
+        }
         Edit::RemoveAgent(name) => {
             let agents = agents(&file)?;
+            let entries = agents.entries().filter(|entry| entry.key_matches(&**name));
+            let removed: Vec<_> = entries.map(|entry| lines_of(&entry, text)).collect();
+            let comments = outside(&file, &removed);
             agents.remove(&**name)?;
             // A name that stands twice was one agent.
             while agents.remove(&**name).is_some() {}
+            comments
         }
-    }
-    Some(file.to_string())
+    };
+    Some(Edited { text: file.to_string(), comments })
 }
 
-/// The comments of a text in its order, without those inside the entries that the edit
-/// removes. Comments above such an entry and below its last line are outside.
-pub(super) fn comments(text: &str, edit: Option<&Edit>) -> Option<Vec<String>> {
-    let file = read(text)?;
-    let removed: Vec<Range<usize>> = match edit {
-        Some(Edit::RemoveAgent(name)) => {
-            let entries = agents(&file)?.entries().filter(|entry| entry.key_matches(&**name));
-            entries.map(|entry| lines_of(&entry, text)).collect()
-        }
-        _ => Vec::new(),
-    };
+/// The comments of a text, in its order.
+pub(super) fn comments(text: &str) -> Option<Vec<String>> {
+    Some(outside(&read(text)?, &[]))
+}
+
+/// The comments that are in none of these parts.
+fn outside(file: &YamlFile, parts: &[Range<usize>]) -> Vec<String> {
     let outside = file.comments().filter(|comment| {
         let start = usize::from(comment.syntax().text_range().start());
-        !removed.iter().any(|lines| lines.contains(&start))
+        !parts.iter().any(|part| part.contains(&start))
     });
-    Some(outside.map(|comment| comment.text().to_owned()).collect())
+    outside.map(|comment| comment.text().to_owned()).collect()
 }
 
 fn read(text: &str) -> Option<YamlFile> {

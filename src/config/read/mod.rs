@@ -29,8 +29,8 @@ pub(super) struct Broken {
     pub(super) message: String,
 }
 
-/// Reads the text of a config file.
-pub(super) fn config(file: &Path, text: &str) -> Result<Config, Broken> {
+/// Reads the text of a config file: the tree, and what it means.
+pub(super) fn config<'t>(file: &Path, text: &'t str) -> Result<(Node<'t>, Config), Broken> {
     if let Some(index) = too_deep(text) {
         return Err(Broken {
             position: Some(Position::after(&text[..index])),
@@ -70,7 +70,9 @@ pub(super) fn config(file: &Path, text: &str) -> Result<Config, Broken> {
         |fields, _, report| policy::read(fields, &anchor, report),
     );
     let settings = settings::read(top.get("settings").unwrap_or(&null), &anchor, &mut report);
-    Ok(Config { file: file.to_owned(), agents, policies, settings, problems: report.finish() })
+    let problems = report.finish();
+    let config = Config { file: file.to_owned(), agents, policies, settings, problems };
+    Ok((root, config))
 }
 
 /// The parser's error, with its position said once.
