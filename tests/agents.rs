@@ -385,3 +385,37 @@ fn a_removed_agent_finishes_what_it_does() {
     fs::write(world.path("infra/go"), "").expect("a file");
     assert_eq!(client.finish(1)["1"]["result"], "done");
 }
+
+#[test]
+fn a_list_says_what_agents_set_themselves_and_what_is_amiss() {
+    let world = world_with(&["plain", "own"]);
+    let yaml = settings("  default_permission_mode: plan\n");
+    world.config(&format!(
+        "{yaml}agents:
+  plain: {{directory: ./plain}}
+  own: {{directory: ./own, permission_mode: acceptEdits, allowed_tools: [], disallowed_tools: [Write], policies: {{prompt: xml, describe: gone}}}}
+policies:
+  gone: {{component: ./gone.wasm}}
+"
+    ));
+    let mut client = Client::connect(&world);
+    let listed = client.tool("list_agents", json!({}));
+    let keys: Vec<&String> = listed[0].as_object().expect("an agent").keys().collect();
+    assert_eq!(
+        keys,
+        ["name", "directory", "description", "healthy", "has_claude_md", "has_mcp_config"]
+    );
+    let own = &listed[1];
+    assert_eq!(own["permission_mode"], "acceptEdits");
+    assert_eq!((&own["allowed_tools"], &own["disallowed_tools"]), (&json!([]), &json!(["Write"])));
+    assert_eq!(own["prompt_policy"], "xml");
+    let warning = own["warning"].as_str().expect("a warning");
+    assert!(warning.contains("describe policy 'gone'") && warning.contains("gone.wasm"), "{own}");
+    // It can be asked all the same, and a list asks no policy.
+    assert!(own.get("error").is_none(), "{own}");
+    let reply = client.tool("dispatch", json!({"agent": "own", "task": "look"}));
+    assert_eq!(reply["result"], "hello", "{reply}");
+    let shown = world.run(&["list"]);
+    assert_eq!(shown.code, Some(0), "{shown:?}");
+    assert!(shown.stdout.contains("describe policy 'gone'"), "{shown:?}");
+}

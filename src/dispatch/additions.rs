@@ -6,8 +6,10 @@
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde::Serialize;
+use tokio::time::timeout;
 
 use super::choice::Chosen;
 use super::reply::Refusal;
@@ -17,6 +19,9 @@ use crate::config::{Config, Edit, EditError, NewAgent, expand_path, is_name};
 /// The door of calls that look at directories which are no agents yet; no agent can have
 /// this name.
 const NEW_AGENTS: &str = "+";
+
+/// How long an edit may take, the editor's own wait for its lock included.
+const EDIT_PATIENCE: Duration = Duration::from_secs(40);
 
 /// Longest description that a client can give, in bytes.
 const DESCRIPTION_BYTES: usize = 8 << 10;
@@ -126,7 +131,7 @@ impl Dispatcher {
     ///
     /// [`Refusal`] when the config cannot be edited; it is as it was then.
     pub async fn add_prepared(&self, additions: Additions) -> Result<Vec<Added>, Refusal> {
-        self.editor.apply(additions.edit).await.map_err(|error| refused(&error))?;
+        self.edit(additions.edit).await?;
         Ok(additions.agents)
     }
 
@@ -136,9 +141,21 @@ impl Dispatcher {
     ///
     /// [`Refusal`] when there is no such agent or the config cannot be edited; it is as
     /// it was then.
-    pub async fn remove(&self, name: &str) -> Result<(), Refusal> {
-        let edit = Edit::RemoveAgent(name.to_owned());
-        self.editor.apply(edit).await.map_err(|error| refused(&error))
+    pub async fn remove(self: &Arc<Self>, name: &str) -> Result<(), Refusal> {
+        // Where the config cannot even be read nobody is left waiting in the editor.
+        let this = Arc::clone(self);
+        self.look(NEW_AGENTS, move || this.load().map(drop)).await?;
+        self.edit(Edit::RemoveAgent(name.to_owned())).await
+    }
+
+    async fn edit(&self, edit: Edit) -> Result<(), Refusal> {
+        match timeout(EDIT_PATIENCE, self.editor.apply(edit)).await {
+            Ok(edited) => edited.map_err(|error| refused(&error)),
+            Err(_) => Err(Refusal::new(
+                "the file system did not answer, so it is not known whether the config was changed",
+            )
+            .with_hint("'agent-dispatch list' shows what is in it, once it can be read.")),
+        }
     }
 
     async fn describe_newcomer(
@@ -166,7 +183,7 @@ fn place(config: &Config, newcomer: Newcomer, by: By) -> Result<NewAgent, Refusa
         ));
     }
     if config.agents.get(&name).is_some() {
-        return Err(taken(&name));
+        return Err(refused(&EditError::Taken { name }));
     }
     let description = description.trim().to_owned();
     if by == By::Client && description.len() > DESCRIPTION_BYTES {
@@ -220,13 +237,6 @@ fn refuse_outside(roots: Option<&[PathBuf]>, directory: &Path) -> Result<(), Ref
         directory.display()
     ))
     .with_hint("The owner of the config can add it with 'agent-dispatch add NAME DIRECTORY', or widen `agent_roots` under `settings` in agents.yaml."))
-}
-
-/// Said where the name of a new agent is in use.
-fn taken(name: &str) -> Refusal {
-    Refusal::new(format!("there is an agent '{name}' already")).with_hint(format!(
-        "Choose another name, or take that one out first with 'agent-dispatch remove {name}'."
-    ))
 }
 
 fn refused(error: &EditError) -> Refusal {

@@ -40,7 +40,7 @@ impl Chosen {
 pub(super) fn problem(config: &Config, kind: &str, name: &str) -> Option<String> {
     match config.policy(name) {
         Some(Ok(_)) => None,
-        Some(Err(problem)) => Some(format!("policy '{name}' cannot be used: {problem}")),
+        Some(Err(problem)) => Some(format!("{kind} policy '{name}' cannot be used: {problem}")),
         None if policy::built_in_names(kind).any(|built_in| built_in == name) => None,
         None => {
             let own = config.policies.iter().map(|(name, _)| name);
@@ -58,7 +58,7 @@ pub(super) fn problem(config: &Config, kind: &str, name: &str) -> Option<String>
 pub(super) fn visible_problem(config: &Config, kind: &str, name: &str) -> Option<String> {
     match config.policy(name) {
         Some(Ok(entry)) if !entry.component.exists() => Some(format!(
-            "policy '{name}' cannot be used: its component {} is not there",
+            "{kind} policy '{name}' cannot be used: its component {} is not there",
             entry.component.display()
         )),
         _ => problem(config, kind, name),
