@@ -57,8 +57,17 @@ impl Attack {
     }
 
     fn dispatch_again(&mut self) -> Value {
+        self.dispatch_with(json!({"agent": "infra", "task": "look"}))
+    }
+
+    /// The agent is run, whatever it has answered before.
+    fn dispatch_afresh(&mut self) -> Value {
+        self.dispatch_with(json!({"agent": "infra", "task": "look", "fresh": true}))
+    }
+
+    fn dispatch_with(&mut self, arguments: Value) -> Value {
         let _ = fs::remove_file(self.world.path("infra/prompt"));
-        let reply = self.client.tool("dispatch", json!({"agent": "infra", "task": "look"}));
+        let reply = self.client.tool("dispatch", arguments);
         let other = json!({"agent": "other", "task": "look", "fresh": true});
         let other = self.client.tool("dispatch", other);
         assert_eq!(other["result"], "still here", "after {reply}");
@@ -339,7 +348,7 @@ fn a_file_that_changes_while_it_is_read_is_one_or_the_other() {
             }
         });
         for _ in 0..40 {
-            let reply = attack.dispatch_again();
+            let reply = attack.dispatch_afresh();
             if reply["error_type"] != "policy" {
                 assert_eq!(reply["result"], "paid for", "{reply}");
                 let prompt = attack.world.recorded("infra", "prompt");
@@ -349,7 +358,7 @@ fn a_file_that_changes_while_it_is_read_is_one_or_the_other() {
         done.store(true, Ordering::Relaxed);
     });
     attack.put(&two);
-    assert_eq!(attack.dispatch_again()["result"], "paid for");
+    assert_eq!(attack.dispatch_afresh()["result"], "paid for");
     assert_eq!(attack.world.recorded("infra", "prompt"), "hello, a lin");
 }
 
@@ -408,10 +417,9 @@ fn the_same_input_gives_the_same_output() {
         let mut seen = Vec::new();
         for attack in &mut attacks {
             for _ in 0..3 {
-                let reply = attack.dispatch(&component);
+                attack.put(&component);
+                let reply = attack.dispatch_afresh();
                 assert_eq!(reply["success"], true, "{name}: {reply}");
-                let task = json!({"agent": "infra", "task": "look", "fresh": true});
-                attack.client.tool("dispatch", task);
                 seen.push(attack.world.recorded("infra", "prompt"));
             }
         }
