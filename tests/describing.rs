@@ -57,12 +57,14 @@ fn files_and_directories_are_seen_as_they_are() {
     fs::write(project.join("src/a"), [b'a', 0xff, b'b']).expect("a file");
     symlink("src/b", project.join("link")).expect("a link");
     symlink("..", project.join("src/deep/up")).expect("a link");
+    symlink("../../link", project.join("src/deep/link")).expect("a link");
     let seen = seen(
         &world,
         &[
             "name",
             "entries",
             "entries src/",
+            "entries src/deep",
             "look src/b",
             "look ./link",
             "look src/deep/up/a",
@@ -81,6 +83,7 @@ fn files_and_directories_are_seen_as_they_are() {
             "infra",
             "file link 8, directory src 0",
             "file a 3, file b 8, directory deep 0",
+            "file link 8, directory up 0",
             "file b 8",
             "file link 8",
             "file a 3",
@@ -304,10 +307,55 @@ fn what_cannot_be_described_is_told() {
     fs::remove_dir_all(world.path("infra")).expect("it is there");
     let gone = describe(&world).json();
     let error = gone["error"].as_str().expect("an error");
-    assert!(error.contains(&world.path("infra").display().to_string()), "{error}");
+    let missing = format!("agent 'infra': {} does not exist", world.path("infra").display());
+    assert_eq!(error, missing);
+    fs::create_dir(world.path("infra")).expect("a folder");
     let yaml = world.agents_yaml(&["infra"]);
     world.config(&format!("{yaml}  policies: {{describe: viw}}\n"));
     let refused = describe(&world).json();
     let error = refused["error"].as_str().expect("an error");
     assert!(error.starts_with("there is no describe policy 'viw'; there are: classic"), "{error}");
+}
+
+#[test]
+fn the_detailed_policy_reads_more_and_is_configured_under_its_name() {
+    let world = World::with_agent("answer hello");
+    let project = world.path("infra");
+    fs::write(project.join("CLAUDE.md"), "The shop.\n").expect("a file");
+    fs::write(project.join("compose.yaml"), "services: {web: {}, db: {image: postgres:17}}\n")
+        .expect("a file");
+    fs::write(project.join("Makefile"), "all:\ntest:\nclean:\n").expect("a file");
+    fs::write(project.join("Cargo.toml"), "[workspace]\nmembers = ['a', 'b']\n").expect("a file");
+    let yaml = world.agents_yaml(&["infra"]);
+    let describe = |policies: &str| {
+        world.config(&format!("{yaml}  policies: {{describe: detailed}}\n{policies}"));
+        describe(&world).json()
+    };
+    let described = describe("");
+    assert_eq!(
+        described["description"],
+        "The shop. | Workspace: a, b | Services: web, db | Make: all, test, clean | Stack: Docker Compose, Rust | DB: PostgreSQL",
+        "{described}"
+    );
+    assert_eq!(described["dbs"], json!(["PostgreSQL"]));
+    let described = describe("policies: {detailed: {config: {max_items: 1, max_chars: 60}}}\n");
+    assert_eq!(
+        described["description"], "The shop. | Workspace: a and 1 more | Services: web and 1…",
+        "{described}"
+    );
+    let refused = describe("policies: {detailed: {config: {max_item: 1}}}\n");
+    assert!(
+        refused["error"].as_str().is_some_and(|error| error.contains("`max_item`")),
+        "{refused}"
+    );
+    let yaml = world.agents_yaml(&["infra"]);
+    world.config(&format!(
+        "{yaml}  policies: {{describe: own}}\npolicies: {{own: {{config: {{}}}}}}\n"
+    ));
+    let refused = super::describing::describe(&world).json();
+    let error = refused["error"].as_str().expect("an error");
+    assert!(
+        error.contains("names no `component`, and no built-in describe policy has its name"),
+        "{error}"
+    );
 }

@@ -168,8 +168,9 @@ impl Default for PolicyNames {
 /// A policy that the file names.
 #[derive(Debug, Clone, PartialEq)]
 pub struct PolicyEntry {
-    /// The component, an absolute path; it may not exist.
-    pub component: PathBuf,
+    /// The component, an absolute path; it may not exist. `None` is the built-in one of
+    /// that name.
+    pub component: Option<PathBuf>,
     /// What the policy is configured with, for it alone to judge.
     pub config: serde_json::Value,
     /// The limits of its calls that differ from those in [`Settings::policy_limits`].

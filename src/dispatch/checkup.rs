@@ -142,26 +142,31 @@ impl Dispatcher {
             if chosen.iter().any(|(_, chosen)| *chosen == name) {
                 continue;
             }
-            let mut problem = None;
-            for kind in [prompt::KIND, describe::KIND] {
-                let Ok(chosen) = Chosen::of(config, kind, name) else { continue };
-                match self.loads(&chosen.source, kind).await {
-                    Ok(title) => {
-                        let message = format!("{kind}: {title}, which nobody chooses");
-                        checks.push(Check::new("Policies", Status::Ok, message));
-                        problem = None;
-                        break;
-                    }
-                    Err(error) => problem = problem.or(Some(error)),
-                }
-            }
-            // What is wrong with its entry stands with the config.
-            if let Some(problem) = problem {
-                let message = format!("{problem}; nobody chooses it");
-                checks.push(Check::new("Policies", Status::Warn, message));
-            }
+            checks.push(self.unchosen(config, name).await);
         }
         checks
+    }
+
+    /// A policy that nobody chooses: it may be of any kind.
+    async fn unchosen(self: &Arc<Self>, config: &Config, name: &str) -> Check {
+        let mut problems = Vec::new();
+        for kind in [prompt::KIND, describe::KIND] {
+            let loaded = match Chosen::of(config, kind, name) {
+                Ok(chosen) => {
+                    self.loads(&chosen.source, kind).await.map_err(|error| error.to_string())
+                }
+                Err(problem) => Err(problem),
+            };
+            match loaded {
+                Ok(title) => {
+                    let message = format!("{kind}: {title}, which nobody chooses");
+                    return Check::new("Policies", Status::Ok, message);
+                }
+                Err(problem) => problems.push(problem),
+            }
+        }
+        let message = format!("{}; nobody chooses it", problems.swap_remove(0));
+        Check::new("Policies", Status::Warn, message)
     }
 
     async fn loads(

@@ -25,9 +25,13 @@ impl Chosen {
         let Some(Ok(entry)) = config.policy(name) else {
             return Ok(Self { source: built_in(config, name), stand_in: None });
         };
+        let component = match &entry.component {
+            Some(path) => ComponentSource::File(path.clone()),
+            None => ComponentSource::BuiltIn(name.to_owned()),
+        };
         let source = Source {
             name: name.to_owned(),
-            component: ComponentSource::File(entry.component.clone()),
+            component,
             config: entry.config.to_string(),
             limits: limits(config.limits(entry)),
         };
@@ -38,10 +42,14 @@ impl Chosen {
 
 /// Why no policy of this kind and name can be used, as far as the config tells.
 pub(super) fn problem(config: &Config, kind: &str, name: &str) -> Option<String> {
+    let is_built_in = || policy::built_in_names(kind).any(|built_in| built_in == name);
     match config.policy(name) {
-        Some(Ok(_)) => None,
+        Some(Ok(entry)) if entry.component.is_some() || is_built_in() => None,
+        Some(Ok(_)) => Some(format!(
+            "{kind} policy '{name}' cannot be used: its entry under `policies` names no `component`, and no built-in {kind} policy has its name"
+        )),
         Some(Err(problem)) => Some(format!("{kind} policy '{name}' cannot be used: {problem}")),
-        None if policy::built_in_names(kind).any(|built_in| built_in == name) => None,
+        None if is_built_in() => None,
         None => {
             let own = config.policies.iter().map(|(name, _)| name);
             let mut names: Vec<&str> = policy::built_in_names(kind).collect();
@@ -56,10 +64,11 @@ pub(super) fn problem(config: &Config, kind: &str, name: &str) -> Option<String>
 
 /// The same, and whether its component is there. Looks at the file system.
 pub(super) fn visible_problem(config: &Config, kind: &str, name: &str) -> Option<String> {
-    match config.policy(name) {
-        Some(Ok(entry)) if !entry.component.exists() => Some(format!(
+    let entry = config.policy(name).and_then(Result::ok);
+    match entry.and_then(|entry| entry.component.as_ref()) {
+        Some(component) if !component.exists() => Some(format!(
             "{kind} policy '{name}' cannot be used: its component {} is not there",
-            entry.component.display()
+            component.display()
         )),
         _ => problem(config, kind, name),
     }

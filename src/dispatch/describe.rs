@@ -53,6 +53,7 @@ impl Dispatcher {
         let looked = self.look(name, move || {
             let config = this.load()?;
             let agent = listing::find(&config, &wanted)?;
+            listing::refuse_missing(agent)?;
             let policy = chosen(&config, config.describe_policy(agent))?;
             Ok((agent.directory.clone(), policy))
         });

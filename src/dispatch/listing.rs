@@ -134,19 +134,32 @@ fn entry(config: &Config, agent: &Agent) -> AgentEntry {
         disallowed_tools: agent.disallowed_tools.clone(),
         prompt_policy: agent.policies.prompt.clone(),
         warning: choice::visible_problem(config, describe::KIND, config.describe_policy(agent)),
-        error: match health {
-            Health::Healthy => {
-                let blocked = config.dispatching_blocked().map(ToString::to_string);
-                blocked.or_else(|| {
-                    choice::visible_problem(config, prompt::KIND, config.prompt_policy(agent))
-                })
-            }
-            Health::Missing if directory.exists() => {
-                Some(format!("{} is not a directory", directory.display()))
-            }
-            Health::Missing => Some(format!("{} does not exist", directory.display())),
-            Health::Unreadable => Some(format!("{} cannot be read", directory.display())),
-        },
+        error: problem_of(directory, health).or_else(|| {
+            let blocked = config.dispatching_blocked().map(ToString::to_string);
+            blocked.or_else(|| {
+                choice::visible_problem(config, prompt::KIND, config.prompt_policy(agent))
+            })
+        }),
+    }
+}
+
+/// Refuses an agent whose directory cannot be used.
+pub(super) fn refuse_missing(agent: &Agent) -> Result<(), Refusal> {
+    match problem_of(&agent.directory, health(&agent.directory)) {
+        None => Ok(()),
+        Some(problem) => Err(Refusal::new(format!("agent '{}': {problem}", agent.name))
+            .with_hint("Correct its `directory` in the config file, or make it.")),
+    }
+}
+
+/// What is wrong with an agent's directory.
+fn problem_of(directory: &Path, health: Health) -> Option<String> {
+    let shown = directory.display();
+    match health {
+        Health::Healthy => None,
+        Health::Missing if directory.exists() => Some(format!("{shown} is not a directory")),
+        Health::Missing => Some(format!("{shown} does not exist")),
+        Health::Unreadable => Some(format!("{shown} cannot be read")),
     }
 }
 

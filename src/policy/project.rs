@@ -94,7 +94,8 @@ impl View {
             self.entries_left -= 1;
             // No path of the interface names what is not UTF-8.
             let Ok(name) = found.map_err(refused)?.file_name().into_string() else { continue };
-            entries.push(match directory.metadata(&name) {
+            // From the root: a link may lead to another part of the project.
+            entries.push(match self.root.metadata(Path::new(path).join(&name)) {
                 Ok(metadata) => entry(name, &metadata),
                 // A link that leads out of the project or nowhere.
                 Err(_) => Entry { name, kind: EntryKind::Other, size: 0 },

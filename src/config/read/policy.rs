@@ -29,7 +29,7 @@ pub(super) fn read(
     fields.refuse_repeated()?;
     let config = fields.optional("config", lax::json)?;
     Ok(PolicyEntry {
-        component: fields.required("component", |node| anchor.path(node))?,
+        component: fields.optional("component", |node| anchor.path(node))?,
         config: config.unwrap_or_else(|| serde_json::Value::Object(serde_json::Map::new())),
         limits: own_limits(fields, report)?,
         on_error: fields.optional("on_error", on_error)?.unwrap_or_default(),

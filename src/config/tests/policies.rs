@@ -20,7 +20,7 @@ settings:
     let config = file.load().expect("a good file");
     assert!(!is_wrong(&config), "{:#?}", config.problems);
     let house = config.policy("house").expect("it is there").expect("it is good");
-    assert_eq!(house.component, file.folder.path().join("house.wasm"));
+    assert_eq!(house.component, Some(file.folder.path().join("house.wasm")));
     let expected = json!({"team": "core", "size": 3, "share": 0.5, "on": true, "none": null,
         "list": ["a", [1]], "7": "seven", "big": 18_446_744_073_709_551_615_u64});
     assert_eq!(house.config, expected);
@@ -33,11 +33,13 @@ settings:
 }
 
 #[test]
-fn a_component_is_enough() {
-    let config = config("policies: {p: {component: ~/p.wasm}}\n");
+fn a_component_is_enough_and_a_built_in_policy_needs_none() {
+    let config = config("policies: {p: {component: ~/p.wasm}, classic: {}}\n");
+    let classic = config.policy("classic").expect("it is there").expect("it is good");
+    assert_eq!(classic.component, None);
     let policy = config.policy("p").expect("it is there").expect("it is good");
     let home = etcetera::home_dir().expect("a home folder");
-    assert_eq!(policy.component, home.join("p.wasm"));
+    assert_eq!(policy.component, Some(home.join("p.wasm")));
     assert_eq!(policy.config, json!({}));
     assert_eq!(policy.limits, LimitOverrides::default());
     assert_eq!(policy.on_error, OnError::Fail);
@@ -47,7 +49,6 @@ fn a_component_is_enough() {
 #[test]
 fn wrong_values_disable_the_policy_and_say_where() {
     let cases = [
-        ("p: {}", "2:6 policies.p.component: is missing"),
         (
             "p: ./p.wasm",
             "2:6 policies.p: must be a mapping of keys to values, but is the text \"./p.wasm\"",
