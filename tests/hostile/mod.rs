@@ -200,7 +200,7 @@ fn what_does_not_come_back_is_ended() {
     }
     for (name, size) in [("small lines", 8), ("large lines", 60_000)] {
         let first = format!(
-            "(loop $l (call $log (i32.const 4) (i32.const 2048) (i32.const {size})) (br $l)) (unreachable)"
+            "(loop $l (call $log (i32.const 3) (i32.const 2048) (i32.const {size})) (br $l)) (unreachable)"
         );
         let guest = Guest { first, imports: IMPORT_LOG.to_owned(), ..Guest::prompt() };
         attack.refused(name, &guest.build(), limit);

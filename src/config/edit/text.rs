@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use yaml_edit::{Document, Mapping, MappingBuilder, MappingEntry, YamlFile};
+use yaml_edit::{Document, Mapping, MappingBuilder, MappingEntry, ScalarValue, YamlFile};
 
 use super::{Edit, NewAgent};
 
@@ -65,22 +65,41 @@ fn add(file: &YamlFile, agent: &NewAgent) -> Option<()> {
     let entry = entry(agent).as_mapping()?;
     // `{}` would have all that is added on its one line.
     if let Some(agents) = agents(file).filter(|agents| !agents.is_empty()) {
-        agents.set(&*agent.name, entry);
+        agents.set(scalar(&agent.name), entry);
     } else {
         let agents = Mapping::new();
-        agents.set(&*agent.name, entry);
+        agents.set(scalar(&agent.name), entry);
         file.ensure_document().set("agents", agents);
     }
     Some(())
 }
 
-/// The entry of an agent, its keys in the order of `examples/agents.yaml`. The editor
-/// quotes what any YAML reader could take for something else than text.
+/// A text as it is written: plain where no reader can take it for anything else, be it one
+/// of YAML 1.1, as the Python tool's is. There `1:30`, `1_000` and `2026-11-24` are no texts.
+fn scalar(text: &str) -> ScalarValue {
+    const NO_TEXTS: [&str; 9] = ["y", "n", "yes", "no", "on", "off", "true", "false", "null"];
+    let is_word = text.starts_with(|first: char| first.is_ascii_alphabetic() || first == '/')
+        && text.chars().all(|each| each.is_ascii_alphanumeric() || " ,.;/_-()".contains(each))
+        && !text.ends_with(' ')
+        && !NO_TEXTS.contains(&text.to_ascii_lowercase().as_str());
+    if is_word {
+        ScalarValue::plain(text)
+    } else if text
+        .chars()
+        .all(|each| each == ' ' || each.is_alphanumeric() || each.is_ascii_punctuation())
+    {
+        ScalarValue::single_quoted(text)
+    } else {
+        ScalarValue::double_quoted(text)
+    }
+}
+
+/// The entry of an agent, its keys in the order of `examples/agents.yaml`.
 fn entry(agent: &NewAgent) -> Document {
     let NewAgent { directory, description, timeout, model, max_budget_usd, .. } = agent;
     let mut entry = MappingBuilder::new()
-        .pair("directory", &*directory.to_string_lossy())
-        .pair("description", &**description);
+        .pair("directory", scalar(&directory.to_string_lossy()))
+        .pair("description", scalar(description));
     if let Some(timeout) = timeout {
         entry = entry.pair("timeout", i64::from(*timeout));
     }
@@ -89,15 +108,16 @@ fn entry(agent: &NewAgent) -> Document {
     }
     for (key, text) in [("model", model), ("permission_mode", &agent.permission_mode)] {
         if let Some(text) = text {
-            entry = entry.pair(key, &**text);
+            entry = entry.pair(key, scalar(text));
         }
     }
     for (key, tools) in
         [("allowed_tools", &agent.allowed_tools), ("disallowed_tools", &agent.disallowed_tools)]
     {
         if let Some(tools) = tools {
-            entry = entry
-                .sequence(key, |list| tools.iter().fold(list, |list, tool| list.item(&**tool)));
+            entry = entry.sequence(key, |list| {
+                tools.iter().fold(list, |list, tool| list.item(scalar(tool)))
+            });
         }
     }
     let policies = [("prompt", &agent.policies.prompt), ("describe", &agent.policies.describe)];
@@ -105,7 +125,7 @@ fn entry(agent: &NewAgent) -> Document {
         entry = entry.mapping("policies", |mut chosen| {
             for (kind, policy) in policies {
                 if let Some(policy) = policy {
-                    chosen = chosen.pair(kind, &**policy);
+                    chosen = chosen.pair(kind, scalar(policy));
                 }
             }
             chosen
@@ -118,11 +138,12 @@ fn entry(agent: &NewAgent) -> Document {
 fn lines_of(entry: &MappingEntry, text: &str) -> Range<usize> {
     let position = entry.byte_range();
     let (start, end) = (position.start as usize, position.end as usize);
-    let mut last = start;
+    let (mut at, mut last) = (start, start);
     for line in text.get(start..end).unwrap_or_default().split_inclusive('\n') {
+        at += line.len();
         let content = line.trim();
         if !content.is_empty() && !content.starts_with('#') {
-            last = line.as_ptr().addr() - text.as_ptr().addr() + line.len();
+            last = at;
         }
     }
     // The line may go on behind the entry: `}  # end`.

@@ -223,6 +223,13 @@ fn any_text_survives() {
             }
         }
     }
+    // What YAML 1.1 reads as something else than text, as the Python tool does, is quoted.
+    for text in ["yes", "1:30", "1_000", "2026-11-24", "=", "0o17", "~", ".5"] {
+        let file = File::new("");
+        add(&file.path(), NewAgent { description: text.to_owned(), ..shop() }).expect(text);
+        let written = super::edits::text(&file.path());
+        assert!(written.contains(&format!("description: '{text}'\n")), "{written}");
+    }
     for name in ["no", "123", "1e3", "0x1f", "null", "a-b_c", "2026-11-24"] {
         let file = File::new("# c\nagents:\n  b: {directory: /b}\n");
         let before = text(&file.path());
