@@ -21,6 +21,11 @@ const DATABASES: [(&str, &str); 13] = [
     ("cassandra", "Cassandra"),
 ];
 
+/// Longest compose file that is taken apart, in bytes, and most brackets in it: the time
+/// of the parser grows with both, in `{a: {a: {a:` with their product.
+const COMPOSE: usize = 32 << 10;
+const BRACKETS: usize = 500;
+
 /// What was found.
 #[derive(Debug, Default)]
 pub(crate) struct Found {
@@ -113,6 +118,9 @@ fn compose(project: &impl Project, found: &mut Found) {
     if !found.stacks.iter().any(|stack| stack == "Docker Compose") {
         let after_docker = usize::from(found.stacks.first().is_some_and(|stack| stack == "Docker"));
         found.stacks.insert(after_docker, "Docker Compose".to_owned());
+    }
+    if text.len() > COMPOSE || text.matches(['[', '{']).count() > BRACKETS {
+        return;
     }
     let Ok(file) = serde_yaml::from_str::<serde_yaml::Value>(&text) else { return };
     let Some(services) = file.get("services").and_then(serde_yaml::Value::as_mapping) else {
