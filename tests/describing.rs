@@ -13,6 +13,8 @@ use serde_json::{Value, json};
 
 use crate::support::{Ran, World};
 
+mod built_in;
+
 const MIB: u64 = 1 << 20;
 
 /// A world whose agent `infra` is described by the policy of this config.

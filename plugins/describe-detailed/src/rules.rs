@@ -1,8 +1,8 @@
 //! What is looked for, file by file. A file that cannot be understood says nothing.
 
 use describing::Project;
+use describing::json::{Names, member};
 use serde::Deserialize;
-use serde::de::DeserializeOwned;
 
 /// Images that are databases, by a part of their name.
 const DATABASES: [(&str, &str); 13] = [
@@ -20,6 +20,11 @@ const DATABASES: [(&str, &str); 13] = [
     ("clickhouse", "ClickHouse"),
     ("cassandra", "Cassandra"),
 ];
+
+/// Longest compose file that is taken apart, in bytes, and most brackets in it: the time
+/// of the parser grows with both, in `{a: {a: {a:` with their product.
+const COMPOSE: usize = 32 << 10;
+const BRACKETS: usize = 500;
 
 /// What was found.
 #[derive(Debug, Default)]
@@ -62,74 +67,42 @@ pub(crate) fn look(project: &impl Project) -> Found {
     found
 }
 
-fn toml<T: DeserializeOwned>(project: &impl Project, path: &str) -> Option<T> {
-    toml::from_str(&project.text(path)?).ok()
-}
-
-#[derive(Deserialize)]
-struct Described {
-    // Inherited from the workspace it is a table.
-    description: Option<toml::Value>,
-}
-
-impl Described {
-    fn text(self) -> Option<String> {
-        self.description?.as_str().map(str::to_owned)
-    }
+/// The text at this place of a TOML file.
+fn text_at(file: &toml::Table, table: &[&str], key: &str) -> Option<String> {
+    let (first, rest) = table.split_first()?;
+    let table = rest.iter().try_fold(file.get(*first)?, |table, name| table.get(name))?;
+    // Inherited from a workspace it is a table.
+    table.get(key)?.as_str().map(str::to_owned)
 }
 
 fn cargo(project: &impl Project, found: &mut Found) {
-    #[derive(Deserialize)]
-    struct Manifest {
-        package: Option<Described>,
-        workspace: Option<Workspace>,
-    }
-    #[derive(Deserialize)]
-    struct Workspace {
-        #[serde(default)]
-        members: Vec<String>,
-    }
-    let Some(Manifest { package, workspace }) = toml(project, "Cargo.toml") else { return };
-    found.texts.extend(package.and_then(Described::text));
-    add_new(&mut found.workspace, workspace.into_iter().flat_map(|workspace| workspace.members));
+    let text = project.text("Cargo.toml").unwrap_or_default();
+    let Ok(file) = text.parse::<toml::Table>() else { return };
+    found.texts.extend(text_at(&file, &["package"], "description"));
+    let members = file.get("workspace").and_then(|workspace| workspace.get("members")?.as_array());
+    let members = members.into_iter().flatten().filter_map(|member| member.as_str());
+    add_new(&mut found.workspace, members.map(str::to_owned));
 }
 
 fn pyproject(project: &impl Project, found: &mut Found) {
-    #[derive(Deserialize)]
-    struct Manifest {
-        project: Option<Described>,
-        tool: Option<Tool>,
-    }
-    #[derive(Deserialize)]
-    struct Tool {
-        poetry: Option<Described>,
-    }
-    let Some(Manifest { project: own, tool }) = toml(project, "pyproject.toml") else { return };
-    let own = own.and_then(Described::text);
-    let poetry = || tool.and_then(|tool| tool.poetry).and_then(Described::text);
+    let text = project.text("pyproject.toml").unwrap_or_default();
+    let Ok(file) = text.parse::<toml::Table>() else { return };
+    let own = text_at(&file, &["project"], "description");
+    let poetry = || text_at(&file, &["tool", "poetry"], "description");
     found.texts.extend(own.or_else(poetry));
 }
 
 fn package_json(project: &impl Project, found: &mut Found) {
     #[derive(Deserialize)]
-    struct Manifest {
-        #[serde(default)]
-        scripts: describing::Keys,
-        workspaces: Option<Workspaces>,
+    struct Workspaces {
+        packages: Vec<String>,
     }
-    #[derive(Deserialize)]
-    #[serde(untagged)]
-    enum Workspaces {
-        List(Vec<String>),
-        Table { packages: Vec<String> },
-    }
-    let manifest = project.text("package.json").and_then(|text| serde_json::from_str(&text).ok());
-    let Some(Manifest { scripts, workspaces }) = manifest else { return };
-    let workspaces = workspaces.map(|workspaces| match workspaces {
-        Workspaces::List(packages) | Workspaces::Table { packages } => packages,
-    });
+    let Some(text) = project.text("package.json") else { return };
+    let table = || Some(member::<Workspaces>(&text, "workspaces")?.packages);
+    let workspaces = member(&text, "workspaces").or_else(table);
     add_new(&mut found.workspace, workspaces.into_iter().flatten());
-    add_new(&mut found.scripts, scripts.0.into_iter());
+    let scripts = member(&text, "scripts").map(|Names(scripts)| scripts);
+    add_new(&mut found.scripts, scripts.into_iter().flatten());
 }
 
 fn go_mod(project: &impl Project, found: &mut Found) {
@@ -145,6 +118,9 @@ fn compose(project: &impl Project, found: &mut Found) {
     if !found.stacks.iter().any(|stack| stack == "Docker Compose") {
         let after_docker = usize::from(found.stacks.first().is_some_and(|stack| stack == "Docker"));
         found.stacks.insert(after_docker, "Docker Compose".to_owned());
+    }
+    if text.len() > COMPOSE || text.matches(['[', '{']).count() > BRACKETS {
+        return;
     }
     let Ok(file) = serde_yaml::from_str::<serde_yaml::Value>(&text) else { return };
     let Some(services) = file.get("services").and_then(serde_yaml::Value::as_mapping) else {
@@ -218,11 +194,7 @@ fn is_recipe(rest: &str) -> bool {
     false
 }
 
-/// Adds what is not there yet.
+/// Adds what is a name and not there yet.
 fn add_new(all: &mut Vec<String>, names: impl Iterator<Item = String>) {
-    for name in names {
-        if !name.is_empty() && !all.contains(&name) {
-            all.push(name);
-        }
-    }
+    describing::add_new(all, names.filter(|name| !name.trim().is_empty()));
 }

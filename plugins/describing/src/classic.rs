@@ -1,11 +1,9 @@
 //! The rules of the default policy. Their words are a promise: callers have chosen agents
 //! by them for years.
 
-use std::fmt;
+use std::collections::BTreeSet;
 
-use serde::Deserialize;
-use serde::de::{IgnoredAny, MapAccess, Visitor};
-
+use crate::json::{self, Names};
 use crate::project::{Project, lines};
 
 /// What a project says of itself at the beginning of its `CLAUDE.md`, else of its
@@ -36,60 +34,26 @@ fn description_in_pyproject(project: &impl Project) -> Option<String> {
 
 /// The `description` of `package.json`.
 pub fn description_in_package_json(project: &impl Project) -> Option<String> {
-    #[derive(Deserialize)]
-    struct Package {
-        #[serde(default)]
-        description: serde_json::Value,
-    }
-    let package: Package = serde_json::from_str(&project.text("package.json")?).ok()?;
-    let description = package.description.as_str()?;
-    (!description.trim().is_empty()).then(|| description.to_owned())
+    let description: String = json::member(&project.text("package.json")?, "description")?;
+    (!description.trim().is_empty()).then_some(description)
 }
 
 /// The MCP servers that the project configures.
 pub fn mcp_servers(project: &impl Project) -> Vec<String> {
-    #[derive(Deserialize)]
-    struct Config {
-        #[serde(default, rename = "mcpServers")]
-        servers: Keys,
-    }
-    let mut names: Vec<String> = Vec::new();
-    for path in [".mcp.json", ".claude/settings.local.json"] {
-        let config = project.text(path).and_then(|text| serde_json::from_str(&text).ok());
-        let Some(Config { servers: Keys(found) }) = config else { continue };
-        for name in found {
-            if !names.contains(&name) {
-                names.push(name);
-            }
-        }
-    }
+    let configured = [".mcp.json", ".claude/settings.local.json"].into_iter().filter_map(|path| {
+        let Names(names) = json::member(&project.text(path)?, "mcpServers")?;
+        Some(names)
+    });
+    let mut names = Vec::new();
+    add_new(&mut names, configured.flatten());
     names
 }
 
-/// The keys of an object in their order.
-#[derive(Debug, Default)]
-pub struct Keys(pub Vec<String>);
-
-impl<'de> Deserialize<'de> for Keys {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Names;
-        impl<'de> Visitor<'de> for Names {
-            type Value = Keys;
-
-            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-                formatter.write_str("an object")
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Keys, A::Error> {
-                let mut names = Vec::new();
-                while let Some((name, IgnoredAny)) = map.next_entry()? {
-                    names.push(name);
-                }
-                Ok(Keys(names))
-            }
-        }
-        deserializer.deserialize_map(Names)
-    }
+/// Adds what is not there yet.
+pub fn add_new(all: &mut Vec<String>, names: impl Iterator<Item = String>) {
+    // A file may hold so many that comparing each with all would take too long.
+    let mut known: BTreeSet<String> = all.iter().cloned().collect();
+    all.extend(names.filter(|name| known.insert(name.clone())));
 }
 
 /// What it is built with.
@@ -183,6 +147,11 @@ mod tests {
             ),
             (&[("package.json", "{\"description\": 7}")], "Stack: Node.js"),
             (&[("package.json", "not json")], "Stack: Node.js"),
+            (&[("package.json", "[\"a list\"]")], "Stack: Node.js"),
+            (
+                &[("package.json", "{\"description\": \"a\", \"description\": \"b\"}")],
+                "b | Stack: Node.js",
+            ),
             (
                 &[
                     (".mcp.json", "{\"mcpServers\": {\"z\": {}, \"a\": {\"x\": 1}}}"),
@@ -191,7 +160,11 @@ mod tests {
                 "MCP: z, a, m",
             ),
             (&[(".mcp.json", "{\"mcpServers\": [\"a\"]}")], "Agent in demo"),
-            (&[(".mcp.json", "[]")], "Agent in demo"),
+            (&[(".mcp.json", "[{\"a\": 1}]")], "Agent in demo"),
+            (
+                &[(".mcp.json", "{\"mcpServers\": {\"a\": 1}, \"mcpServers\": {\"b\": 1}}")],
+                "MCP: b",
+            ),
             (
                 &[
                     ("Dockerfile", ""),

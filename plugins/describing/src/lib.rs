@@ -7,12 +7,13 @@ pub mod bindings {
     wit_bindgen::generate!({ path: "../../wit", world: "describe-policy", pub_export_macro: true });
 }
 mod classic;
+pub mod json;
 mod project;
 
 use bindings::agent_dispatch::policy::types::PolicyError;
 
 pub use classic::{
-    Keys, databases, description_in_package_json, introduction, mcp_servers, sentence, stacks,
+    add_new, databases, description_in_package_json, introduction, mcp_servers, sentence, stacks,
 };
 pub use project::{InMemory, Project, lines};
 

@@ -4,17 +4,20 @@ use std::collections::BTreeMap;
 
 use crate::bindings::agent_dispatch::policy::project_view;
 
-/// The most that is read of a file, in bytes: all that the host gives.
-const MOST: u32 = 1 << 20;
+/// The largest file that is read as a whole, in bytes. People write none that is larger,
+/// and what is smaller cannot use up the time and the memory of a call.
+const WHOLE: u32 = 256 << 10;
+/// The most that is read of a file whose first lines matter, in bytes.
+const BEGINNING: u32 = 64 << 10;
 
 /// The files of one project.
 pub trait Project {
     /// The name of its directory.
     fn name(&self) -> String;
-    /// The whole text of a file; none where there is none, where it is too large or where
-    /// it is no text.
+    /// The whole text of a file; none where there is none, where it is larger than 256 KiB
+    /// or where it is no text.
     fn text(&self, path: &str) -> Option<String>;
-    /// The beginning of a file's text, 1 MiB at most.
+    /// The beginning of a file's text, 64 KiB at most.
     fn beginning(&self, path: &str) -> Option<String>;
     /// Is there anything of this name?
     fn has(&self, path: &str) -> bool;
@@ -28,12 +31,12 @@ impl Project for project_view::Project {
     }
 
     fn text(&self, path: &str) -> Option<String> {
-        let read = self.read(path, MOST).ok()?;
+        let read = self.read(path, WHOLE).ok()?;
         (read.utf8 && read.complete).then_some(read.text)
     }
 
     fn beginning(&self, path: &str) -> Option<String> {
-        let read = self.read(path, MOST).ok()?;
+        let read = self.read(path, BEGINNING).ok()?;
         read.utf8.then_some(read.text)
     }
 
