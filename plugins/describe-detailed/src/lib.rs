@@ -61,6 +61,8 @@ fn sentence(found: &rules::Found, config: &Config, name: &str) -> String {
     let mut parts: Vec<String> = Vec::new();
     for text in &found.texts {
         let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
+        // However much a project says of itself, there is room for what it has.
+        let text = shortened(&text, config.max_chars / 2);
         if !text.is_empty() && !parts.contains(&text) {
             parts.push(text);
         }
@@ -192,9 +194,12 @@ mod tests {
     fn it_is_bounded_as_its_config_says() {
         let make = [("Makefile", "a:\nb:\nc:\nd:\n")];
         assert_eq!(said(&make, r#"{"max_items": 2}"#), "Make: a, b and 2 more");
-        let long = [("CLAUDE.md", "one two three four five six seven eight nine ten eleven")];
+        let long = [
+            ("CLAUDE.md", "one two three four five six seven eight nine ten eleven"),
+            ("Makefile", "all:\ntest:\nclean:\ninstall:\n"),
+        ];
         let short = said(&long, r#"{"max_chars": 40}"#);
-        assert_eq!(short, "one two three four five six seven…");
+        assert_eq!(short, "one two three four… | Make: all, test…");
         assert!(read(r#"{"max_chars": 39}"#).is_err());
         assert!(read(r#"{"colour": 1}"#).is_err());
     }
