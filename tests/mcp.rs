@@ -178,6 +178,25 @@ fn a_client_that_discovers_goes_on_without_initialize() {
 }
 
 #[test]
+fn what_is_no_request_of_this_server_is_told_apart() {
+    let world = World::with_agent("answer hello");
+    let mut client = Client::connect(&world);
+    let (unknown, unusable) = (-32601, -32602);
+    for (method, params, code) in [
+        ("no/such/method", json!({}), unknown),
+        ("resources/list", json!({}), unknown),
+        ("prompts/list", json!({}), unknown),
+        ("tools/call", json!({}), unusable),
+        ("tools/call", json!({"arguments": {"agent": "infra"}}), unusable),
+        ("tools/call", json!({"name": "dispatch", "arguments": ["infra", "look"]}), unusable),
+    ] {
+        let answer = client.response(method, params.clone());
+        assert_eq!(answer["error"]["code"], code, "{method} {params}: {answer}");
+    }
+    assert_eq!(client.request("ping", json!({})), json!({}));
+}
+
+#[test]
 fn a_cancelled_call_ends_its_run_and_nothing_else() {
     let world = World::with_agent("leave-child\ntouch ../started\nhang");
     world.agent("other", "answer hello");

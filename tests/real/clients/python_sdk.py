@@ -1,6 +1,5 @@
 """Drives a server with the official Python SDK; see typescript.mjs, which does the same."""
 
-import asyncio
 import json
 import os
 import sys
@@ -14,34 +13,52 @@ def tell(**line):
     print(json.dumps(line), flush=True)
 
 
-async def call(client, name, arguments, cancel=None):
+def plain(model):
+    return model and model.model_dump(mode="json", by_alias=True, exclude_none=True)
+
+
+async def line():
+    return await anyio.to_thread.run_sync(sys.stdin.readline, abandon_on_cancel=True)
+
+
+async def cancel_when_told(scope):
+    await line()
+    scope.cancel()
+
+
+async def call(client, name, arguments, cancel=False):
     progress = []
-    with anyio.CancelScope() as scope:
+    outcome = {"error": "cancelled"}
 
-        async def on_progress(done, total, message):
-            progress.append(message)
-            if cancel and cancel in message:
-                scope.cancel()
+    async def on_progress(done, total, message):
+        progress.append(message)
 
+    async with anyio.create_task_group() as group:
+        if cancel:
+            group.start_soon(cancel_when_told, group.cancel_scope)
         try:
             result = await client.call_tool(name, arguments, progress_callback=on_progress)
+            outcome = {"result": plain(result)}
         except Exception as error:
-            return tell(error=str(error), progress=progress)
-        return tell(result=result.model_dump(mode="json", by_alias=True, exclude_none=True), progress=progress)
-    tell(error="cancelled", progress=progress)
+            outcome = {"error": str(error)}
+        group.cancel_scope.cancel()
+    tell(**outcome, progress=progress)
 
 
 async def main():
     plan = json.loads(sys.argv[1])
+    # Its own default passes on little more than PATH and HOME.
     server = StdioServerParameters(command=plan["command"], args=plan["args"], env=dict(os.environ))
-    async with Client(stdio_client(server)) as client:
-        info = client.server_info
-        tell(server=info and info.model_dump(mode="json", exclude_none=True), instructions=client.instructions)
-        tools = await client.list_tools()
-        tell(tools=tools.model_dump(mode="json", by_alias=True, exclude_none=True)["tools"])
+    async with Client(stdio_client(server), mode=plan["mode"]) as client:
+        tell(
+            server=plain(client.server_info),
+            protocol=client.protocol_version,
+            instructions=client.instructions,
+        )
+        tell(tools=plain(await client.list_tools())["tools"])
         for step in plan["calls"]:
             await call(client, **step)
-        await asyncio.to_thread(sys.stdin.read)
+        await line()
 
 
-asyncio.run(main())
+anyio.run(main)
