@@ -17,6 +17,7 @@ const NEXT_STEP: &str = "FAKE_AGENT_NEXT_STEP";
 
 /// Runs its arguments with TERM ignored, which an `exec` does not change.
 const DEAF: &str = r#"trap "" TERM; exec "$0" "$@""#;
+const TOUCHES_AT_TERM: &str = r#"trap ': > "$0"' TERM; while :; do sleep 1000 & wait; done"#;
 
 /// Leaves another of itself behind for every TERM, in a session of its own.
 const FORKS_ON_TERM: &str = r#"
@@ -123,6 +124,8 @@ fn follow_script() {
                 command.status().expect("the program runs");
             }
             "ignore-term" => go_on(shell(DEAF, &[&myself()]).args(arguments()), number + 1),
+            // Hangs, deaf to TERM, and leaves word that it came.
+            "touch-at-term" => go_on(&mut shell(TOUCHES_AT_TERM, &[rest]), number + 1),
             // Sends itself this signal.
             "signal" => {
                 shell(r#"kill -"$0" $PPID"#, &[rest]).status().expect("a shell");
