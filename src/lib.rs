@@ -17,6 +17,7 @@ pub mod config;
 pub mod dispatch;
 mod file_stamp;
 mod lock;
+mod one_line;
 pub mod policy;
 mod private_file;
 pub mod server;

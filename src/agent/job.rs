@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 /// The version of [`Job`] and [`RunEvent`].
-pub const FORMAT: u32 = 1;
+pub const FORMAT: u32 = 2;
 
 /// The variable that marks every process of a run with the run's id. Where an
 /// agent dispatches in turn, the ids of all runs above come first, divided by `/`,
@@ -63,13 +63,24 @@ pub enum RunEvent {
     },
     /// The agent said something; not yet its answer.
     Text {
-        /// What it said.
+        /// The beginning of what it said.
         text: String,
     },
     /// The agent uses a tool.
     ToolUse {
         /// The tool's name.
         name: String,
+        /// The beginning of what it is used on: a command, a path.
+        input: String,
+    },
+    /// A tool has done its work.
+    ToolResult {
+        /// The tool's name, where it is known.
+        name: Option<String>,
+        /// False when it failed.
+        success: bool,
+        /// The beginning of what it returned.
+        text: String,
     },
     /// A call to the model failed and is tried again.
     ApiRetry {

@@ -142,6 +142,17 @@ impl Failure {
         Self::new(ErrorType::Cancelled, message)
     }
 
+    /// The call was ended before it was complete.
+    pub fn cancelled() -> Self {
+        Self::new(ErrorType::Cancelled, "the call was ended before it was complete")
+    }
+
+    /// The caller gave up, and others still wait for the same run.
+    pub fn cancelled_before_end() -> Self {
+        let message = "the dispatch was given up; the agent works on for others who asked the same";
+        Self::new(ErrorType::Cancelled, message)
+    }
+
     /// The same with a hint.
     #[must_use]
     pub fn hint(mut self, hint: impl Into<String>) -> Self {

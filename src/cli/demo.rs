@@ -11,12 +11,11 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 use tempfile::TempDir;
-use tokio::sync::watch;
 
 use super::signals::Signals;
 use super::terminal::{BOLD, FAINT, GOOD, print, print_text, refuse, report};
 use crate::config::Paths;
-use crate::dispatch::{Dispatcher, Lineage, Phase, Request};
+use crate::dispatch::{Dispatcher, Lineage, Listener, Request};
 
 /// The sample project, which lies in `examples/projects`.
 const INFRA: &[(&str, &str)] = &[
@@ -99,7 +98,7 @@ async fn show_dispatch(dispatcher: &Arc<Dispatcher>, agent: &str) -> anyhow::Res
         }
     }
     let started = Instant::now();
-    match dispatcher.dispatch(request, &watch::Sender::new(Phase::Waiting)).await {
+    match dispatcher.dispatch(request, &Listener::nobody()).await {
         Ok(reply) if reply.success => {
             let elapsed = started.elapsed().as_secs_f64() * 1000.0;
             print(&format!("\n{GOOD}# the agent's reply, after {elapsed:.0} ms{GOOD:#}"));

@@ -4,12 +4,11 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use serde_json::json;
-use tokio::sync::watch;
 
 use super::DispatchArgs;
 use super::signals::Signals;
 use super::terminal::{FAINT, note, print, print_text, refuse, report};
-use crate::dispatch::{Conversation, Dispatcher, Phase, Preview, Refusal, Reply, Request};
+use crate::dispatch::{Conversation, Dispatcher, Listener, Preview, Refusal, Reply, Request};
 
 pub(super) async fn run(
     dispatcher: &Arc<Dispatcher>,
@@ -24,6 +23,7 @@ pub(super) async fn run(
         timeout_seconds: arguments.timeout,
         conversation: arguments.session.map_or(Conversation::None, |id| Conversation::from_id(&id)),
         fresh: arguments.fresh,
+        ..Request::default()
     };
     if arguments.dry_run {
         return match dispatcher.preview(request).await {
@@ -49,7 +49,7 @@ async fn dispatch(
     json: bool,
 ) -> anyhow::Result<ExitCode> {
     let mut signals = Signals::new()?;
-    let progress = watch::Sender::new(Phase::Waiting);
+    let progress = Listener::nobody();
     let dispatch = dispatcher.dispatch(request, &progress);
     tokio::pin!(dispatch);
     let (ended, signal) = tokio::select! {

@@ -8,11 +8,11 @@ use crate::dispatch::Dispatcher;
 
 pub(super) async fn run(dispatcher: Arc<Dispatcher>) -> anyhow::Result<ExitCode> {
     let mut signals = Signals::new()?;
-    let result = tokio::select! {
-        result = crate::server::serve(Arc::clone(&dispatcher)) => result,
-        // The usual way in which a client ends its server.
-        _ = signals.next() => Ok(()),
+    // The usual way in which a client ends its server.
+    let asked = async {
+        signals.next().await;
     };
+    let result = crate::server::serve(Arc::clone(&dispatcher), asked).await;
     dispatcher.end().await;
     result?;
     Ok(ExitCode::SUCCESS)

@@ -88,6 +88,8 @@ pub struct Settings {
     pub max_concurrency: u32,
     /// Clients may add directories in these only, absolute paths; `None` is anywhere.
     pub agent_roots: Option<Vec<PathBuf>>,
+    /// What an aggregate policy may use up.
+    pub aggregate: AggregateSettings,
     /// The program that is run and its first arguments; never empty.
     pub command: Vec<String>,
     /// Which answers are given again.
@@ -109,11 +111,29 @@ impl Default for Settings {
             max_dispatch_depth: 3,
             max_concurrency: 5,
             agent_roots: None,
+            aggregate: AggregateSettings::default(),
             command: vec!["claude".to_owned()],
             cache: CacheSettings::default(),
             policies: PolicyNames::default(),
             policy_limits: LimitOverrides::default(),
         }
+    }
+}
+
+/// What an aggregate policy may use up in one call, on top of what the caller asked for.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct AggregateSettings {
+    /// How often it may ask.
+    pub max_rounds: u32,
+    /// How many dispatches it may ask for in all.
+    pub max_asks: u32,
+    /// What these may cost together, in US dollars, more than 0; `None` is no limit.
+    pub budget_usd: Option<f64>,
+}
+
+impl Default for AggregateSettings {
+    fn default() -> Self {
+        Self { max_rounds: 3, max_asks: 20, budget_usd: None }
     }
 }
 

@@ -2,11 +2,18 @@
 //! among the built-in ones.
 
 use crate::config::{Config, LimitOverrides, OnError};
-use crate::policy::{self, ComponentSource, Limits, Source};
+use crate::policy::aggregate::Aggregate;
+use crate::policy::dialogue::Dialogue;
+use crate::policy::{self, ComponentSource, Limits, Source, Steps as _};
 
-/// The built-in policy that stands in for one that fails, with an empty config. Every
-/// kind that can be chosen for an agent has one of this name.
-pub(super) const STAND_IN: &str = "classic";
+/// The built-in policy that stands in for one that fails, with an empty config.
+pub(super) fn stand_in(kind: &str) -> &'static str {
+    match kind {
+        Aggregate::KIND => "synthesize",
+        Dialogue::KIND => "resolved",
+        _ => "classic",
+    }
+}
 
 /// The policy that was chosen.
 pub(super) struct Chosen {
@@ -36,8 +43,13 @@ impl Chosen {
             limits: limits(config.limits(entry)),
         };
         let falls_back = entry.on_error == OnError::Fallback;
-        Ok(Self { source, stand_in: falls_back.then(|| built_in(config, STAND_IN)) })
+        Ok(Self { source, stand_in: falls_back.then(|| built_in(config, stand_in(kind))) })
     }
+}
+
+/// The agents that a policy may ask besides those of the call.
+pub(super) fn may_ask<'c>(config: &'c Config, name: &str) -> &'c [String] {
+    config.policy(name).and_then(Result::ok).map_or(&[], |entry| &entry.may_ask)
 }
 
 /// Why no policy of this kind and name can be used, as far as the config tells.
@@ -77,8 +89,12 @@ pub(super) fn visible_problem(config: &Config, kind: &str, name: &str) -> Option
 /// What to do about a policy that cannot be used.
 pub(super) fn how_to_choose(kind: &str) -> String {
     let built_in = policy::built_in_names(kind).collect::<Vec<_>>().join(" or ");
+    let place = match kind {
+        Aggregate::KIND | Dialogue::KIND => "in settings, or by its name in the call",
+        _ => "of the agent or in settings",
+    };
     format!(
-        "Repair the policy or its entry under `policies` in agents.yaml, or choose another one ({built_in} are built in) with `policies: {{{kind}: NAME}}` of the agent or in settings."
+        "Repair the policy or its entry under `policies` in agents.yaml, or choose another one ({built_in} are built in) with `policies: {{{kind}: NAME}}` {place}."
     )
 }
 

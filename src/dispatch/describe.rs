@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
-use super::choice::{Chosen, STAND_IN, how_to_choose};
+use super::choice::{self, Chosen, how_to_choose};
 use super::reply::Refusal;
 use super::{Dispatcher, FILE_PATIENCE, listing, no_answer};
 use crate::config::Config;
@@ -87,7 +87,8 @@ impl Dispatcher {
         match self.ask_one(stand_in, directory, door).await? {
             Ok(said) => {
                 tracing::info!(agent = door, error = %first, "the built-in describe policy stands in");
-                let fallback = format!("{first}; the built-in '{STAND_IN}' described the project");
+                let name = choice::stand_in(describe::KIND);
+                let fallback = format!("{first}; the built-in '{name}' described the project");
                 Ok(Said { fallback: Some(fallback), ..said })
             }
             Err(error) => Err(refused(&error)),

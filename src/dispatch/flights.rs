@@ -11,18 +11,11 @@ use tokio_util::sync::CancellationToken;
 
 use super::cache::{Cache, CacheStats};
 use super::key::Key;
+use super::listener::{Listener, News};
 use super::reply::{Refusal, Reply};
+use crate::agent::Failure;
 use crate::config::CacheSettings;
 use crate::lock::lock;
-
-/// Where a dispatch stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Phase {
-    /// Its agent does not run yet: it waits for a free place, or for its conversation.
-    Waiting,
-    /// Its agent works.
-    Running,
-}
 
 /// A run in the core. It belongs to nobody: it goes on while somebody waits for it,
 /// and is brought to its end when nobody does.
@@ -37,7 +30,8 @@ pub(super) struct Flight {
 }
 
 enum State {
-    On(Phase),
+    Waiting,
+    Running,
     Over(Arc<Reply>),
     Lost,
 }
@@ -46,6 +40,7 @@ enum State {
 pub(super) struct Seat {
     flight: Arc<Flight>,
     shared: bool,
+    has_left: bool,
 }
 
 /// The end of a run, which has to come.
@@ -63,10 +58,10 @@ struct Listed {
 
 impl Flight {
     fn new(cancel: CancellationToken) -> (Arc<Self>, Seat) {
-        let state = watch::Sender::new(State::On(Phase::Waiting));
+        let state = watch::Sender::new(State::Waiting);
         let (waiting, ending) = (AtomicUsize::new(1), AtomicBool::new(false));
         let flight = Arc::new(Self { cancel, waiting, ending, state });
-        let seat = Seat { flight: Arc::clone(&flight), shared: false };
+        let seat = Seat { flight: Arc::clone(&flight), shared: false, has_left: false };
         (flight, seat)
     }
 
@@ -78,7 +73,7 @@ impl Flight {
 
     /// Tells those who wait that the agent works now.
     pub(super) fn set_running(&self) {
-        self.state.send_replace(State::On(Phase::Running));
+        self.state.send_replace(State::Running);
     }
 
     /// From now on nobody can join: the run is being ended.
@@ -93,18 +88,30 @@ impl Flight {
         }
         let one_more = |waiting| (waiting > 0).then_some(waiting + 1);
         self.waiting.fetch_update(Ordering::AcqRel, Ordering::Acquire, one_more).ok()?;
-        Some(Seat { flight: Arc::clone(self), shared: true })
+        Some(Seat { flight: Arc::clone(self), shared: true, has_left: false })
     }
 }
 
 impl Seat {
-    /// Waits for the reply, and tells meanwhile how far it is.
-    pub(super) async fn reply(&self, progress: &watch::Sender<Phase>) -> Result<Reply, Refusal> {
+    /// Waits for the reply. Who came to a run that was on already hears from here when it
+    /// begins to work; who began it hears that, and more, from the run itself. Once
+    /// `give_up` is cancelled the seat is left: a run for which nobody else waits is ended,
+    /// and what it has said by then is the reply.
+    pub(super) async fn reply(
+        mut self,
+        agent: &str,
+        listener: &Listener,
+        give_up: &CancellationToken,
+    ) -> Result<Reply, Refusal> {
         let mut state = self.flight.state.subscribe();
+        let mut told_running = !self.shared;
         loop {
             match &*state.borrow_and_update() {
-                State::On(phase) => {
-                    progress.send_if_modified(|told| std::mem::replace(told, *phase) != *phase);
+                State::Waiting => {}
+                State::Running if told_running => {}
+                State::Running => {
+                    told_running = true;
+                    listener.tell(agent, News::Running);
                 }
                 State::Over(reply) => {
                     let mut reply = Reply::clone(reply);
@@ -113,16 +120,33 @@ impl Seat {
                 }
                 State::Lost => return Err(Refusal::new("the dispatch was lost: its task failed")),
             }
-            // It cannot fail: this seat holds the flight, and the flight the sender.
-            let _ = state.changed().await;
+            tokio::select! {
+                // It cannot fail: this seat holds the flight, and the flight the sender.
+                _ = state.changed() => {}
+                () = give_up.cancelled(), if !self.has_left => {
+                    if !self.leave() {
+                        return Ok(Reply::not_run(agent, Failure::cancelled_before_end()));
+                    }
+                }
+            }
         }
+    }
+
+    /// Leaves, and ends the run if nobody waits for it any more; says whether it does.
+    fn leave(&mut self) -> bool {
+        self.has_left = true;
+        let was_last = self.flight.waiting.fetch_sub(1, Ordering::AcqRel) == 1;
+        if was_last {
+            self.flight.cancel.cancel();
+        }
+        was_last
     }
 }
 
 impl Drop for Seat {
     fn drop(&mut self) {
-        if self.flight.waiting.fetch_sub(1, Ordering::AcqRel) == 1 {
-            self.flight.cancel.cancel();
+        if !self.has_left {
+            self.leave();
         }
     }
 }
@@ -159,7 +183,7 @@ impl Drop for Landing {
     fn drop(&mut self) {
         self.unlist(None);
         self.flight.state.send_if_modified(|state| {
-            let lost = matches!(state, State::On(_));
+            let lost = matches!(state, State::Waiting | State::Running);
             if lost {
                 *state = State::Lost;
             }

@@ -17,15 +17,21 @@
 //! one leaves, the run is cancelled, and still brought to its end.
 
 mod additions;
+mod aggregate;
 mod by_name;
 mod cache;
 mod checkup;
 mod choice;
+mod decider;
 mod describe;
+mod dialogue;
 mod flights;
 mod key;
 mod lineage;
+mod listener;
 mod listing;
+mod members;
+mod parallel;
 mod plan;
 mod prompt;
 pub mod reply;
@@ -38,7 +44,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
-use tokio::sync::{OwnedMutexGuard, Semaphore, watch};
+use tokio::sync::{OwnedMutexGuard, Semaphore};
 use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -49,12 +55,15 @@ use crate::lock::lock;
 use crate::policy::Host;
 
 pub use additions::{Added, Additions, By, Newcomer};
+pub use aggregate::{Aggregated, Step};
 pub use cache::CacheStats;
 pub use checkup::{Check, Status};
 pub use describe::Described;
-pub use flights::Phase;
+pub use dialogue::{Dialogue, DialogueReply, Spoken};
 pub use lineage::Lineage;
+pub use listener::{Heard, Listener, News, summary};
 pub use listing::{AgentEntry, Health, Listing};
+pub use parallel::{Parallel, ParallelReply};
 pub use plan::Preview;
 pub use reply::{Refusal, Reply};
 pub use request::{Conversation, Request};
@@ -140,10 +149,38 @@ impl Dispatcher {
     pub async fn dispatch(
         self: &Arc<Self>,
         request: Request,
-        progress: &watch::Sender<Phase>,
+        listener: &Listener,
+    ) -> Result<Reply, Refusal> {
+        self.ask(request, listener, &CancellationToken::new()).await
+    }
+
+    /// The same for one that can be given up and still gets its reply, by then with what
+    /// the agent has said so far.
+    async fn ask(
+        self: &Arc<Self>,
+        request: Request,
+        listener: &Listener,
+        give_up: &CancellationToken,
+    ) -> Result<Reply, Refusal> {
+        let agent = request.agent.clone();
+        let reply = self.ask_silently(request, listener, give_up).await;
+        match &reply {
+            Ok(reply) => listener.tell(&agent, News::Ended(reply)),
+            Err(refusal) => listener.tell(&agent, News::Ended(&Reply::refused(&agent, refusal))),
+        }
+        reply
+    }
+
+    async fn ask_silently(
+        self: &Arc<Self>,
+        request: Request,
+        listener: &Listener,
+        give_up: &CancellationToken,
     ) -> Result<Reply, Refusal> {
         let (agent, fresh) = (request.agent.clone(), request.fresh);
-        let Some(prepared) = self.ending.run_until_cancelled(self.prepare(request)).await else {
+        listener.tell(&agent, News::Waiting);
+        let prepare = give_up.run_until_cancelled(self.prepare(request));
+        let Some(Some(prepared)) = self.ending.run_until_cancelled(prepare).await else {
             return Ok(Reply::not_run(&agent, Failure::cancelled_before_start()));
         };
         let plan = match prepared? {
@@ -159,11 +196,11 @@ impl Dispatcher {
         };
         match found {
             Found::Answer(reply, age) => Ok(Reply::clone(&reply).kept_for(age)),
-            Found::Running(seat) => seat.reply(progress).await,
+            Found::Running(seat) => seat.reply(&agent, listener, give_up).await,
             Found::New(landing, seat) => {
-                let this = Arc::clone(self);
-                self.runs.spawn(async move { this.fly(plan, landing).await });
-                seat.reply(progress).await
+                let (this, hears) = (Arc::clone(self), listener.clone());
+                self.runs.spawn(async move { this.fly(plan, landing, &hears).await });
+                seat.reply(&agent, listener, give_up).await
             }
         }
     }
@@ -279,7 +316,7 @@ impl Dispatcher {
     }
 
     /// One run from beginning to end.
-    async fn fly(&self, mut plan: Plan, landing: Landing) {
+    async fn fly(&self, mut plan: Plan, landing: Landing, listener: &Listener) {
         let flight = landing.flight();
         let prepared = flight.cancel.run_until_cancelled(self.ready(&mut plan)).await;
         let agent = &plan.seen.agent.name;
@@ -292,9 +329,16 @@ impl Dispatcher {
             }
         };
         let observe = &mut |event| match event {
-            RunEvent::Started { .. } => flight.set_running(),
-            RunEvent::Ending => flight.set_ending(),
-            _ => {}
+            RunEvent::Started { .. } => {
+                flight.set_running();
+                listener.tell(agent, News::Running);
+            }
+            event => {
+                if event == RunEvent::Ending {
+                    flight.set_ending();
+                }
+                listener.tell(agent, News::Event(&event));
+            }
         };
         let (held, cancel) = (lock.descriptor(), &flight.cancel);
         let outcome =

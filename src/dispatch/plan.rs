@@ -101,7 +101,7 @@ impl Dispatcher {
             Err(problem) => return Ok(Err(Failure::new(ErrorType::Policy, problem))),
         };
         let run = run(&config, agent, request, &self.lineage, &self.sessions)?;
-        let seen = prompt::seen(&config, agent, request, &run, self.lineage.depth);
+        let seen = prompt::seen(agent, request, &run, self.lineage.depth);
         drop(run.directory.metadata());
         let may_share = request.is_shareable() && agent.cache && config.settings.cache.is_on();
         let digest = self.policies.digest(&policy.source, policy::KIND).filter(|_| may_share);
@@ -132,8 +132,14 @@ fn find<'c>(config: &'c Config, request: &Request) -> Result<&'c Agent, Refusal>
         return Err(Refusal::new("the task is blank: say what the agent should do"));
     }
     let agent = listing::find(config, &request.agent)?;
+    refuse_blocked(config)?;
+    Ok(agent)
+}
+
+/// Refuses every dispatch where a bound on agents is unknown.
+pub(super) fn refuse_blocked(config: &Config) -> Result<(), Refusal> {
     match config.dispatching_blocked() {
-        None => Ok(agent),
+        None => Ok(()),
         Some(problem) => Err(Refusal::new(format!("nothing is dispatched: {problem}")).with_hint(
             "This setting bounds what agents may spend or do, so its default is not used instead. Correct it in the config file.",
         )),
@@ -194,7 +200,7 @@ fn run(
         strict_mcp: agent.strict_mcp,
         setting_sources: agent.setting_sources.clone(),
         background_tasks: agent.background_tasks,
-        max_budget_usd: config.budget(agent),
+        max_budget_usd: request.budget(config.budget(agent)),
         timeout: request.timeout().unwrap_or_else(|| config.timeout(agent)),
         command,
         environment: lineage.environment(&agent.name),

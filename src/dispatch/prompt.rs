@@ -3,13 +3,13 @@
 
 use std::sync::Arc;
 
-use super::choice::{Chosen, STAND_IN, how_to_choose};
+use super::choice::{Chosen, how_to_choose, stand_in};
 use super::reply::Reply;
 use super::request::Request;
 use crate::agent::{ErrorType, Failure, RunRequest, Session};
-use crate::config::{Agent, Config};
+use crate::config::Agent;
 use crate::policy::prompt::{self, Edit, Meaning, Prompt};
-use crate::policy::{self, Host, PolicyError, Source};
+use crate::policy::{self, Host, PolicyError, Source, Told};
 
 /// A request in the words of its policy.
 pub(super) struct Worded {
@@ -35,7 +35,8 @@ impl Reader {
     /// Why the built-in policy stood in, for the reader of the reply.
     pub(super) fn fallback(&self) -> Option<String> {
         let error = self.fallback.as_ref()?;
-        Some(format!("{error}; the built-in '{STAND_IN}' wrote the prompt"))
+        let name = stand_in(prompt::KIND);
+        Some(format!("{error}; the built-in '{name}' wrote the prompt"))
     }
 }
 
@@ -65,7 +66,7 @@ pub(super) async fn interpret(reader: &Reader, reply: &mut Reply) {
     if !reply.success {
         return;
     }
-    match reader.policy.interpret(&reader.seen, facts_of(reply), &reply.result).await {
+    match reader.policy.interpret(&reader.seen, &told(reply)).await {
         Ok(meaning) => apply(meaning, reply),
         Err(error) => {
             tracing::info!(agent = reply.agent, %error, "the reply stands as the agent gave it");
@@ -112,40 +113,51 @@ fn failure(error: &PolicyError) -> Failure {
     failure.hint(format!("Nothing was run or spent. {advice}"))
 }
 
+/// An agent as policies see it.
+pub(super) fn shown_agent(agent: &Agent) -> prompt::Agent {
+    prompt::Agent {
+        name: agent.name.clone(),
+        directory: agent.directory.display().to_string(),
+        description: optional(&agent.description),
+        capabilities: Vec::new(),
+        instructions: None,
+        facts: Vec::new(),
+    }
+}
+
+fn optional(text: &str) -> Option<String> {
+    (!text.is_empty()).then(|| text.to_owned())
+}
+
 /// The request as its policy sees it.
 pub(super) fn seen(
-    config: &Config,
     agent: &Agent,
     request: &Request,
     run: &RunRequest,
     depth: u32,
 ) -> prompt::Request {
-    let optional = |text: &str| (!text.is_empty()).then(|| text.to_owned());
     prompt::Request {
         agent: prompt::Agent {
-            name: agent.name.clone(),
             directory: run.directory.display().to_string(),
-            description: optional(&agent.description),
-            capabilities: Vec::new(),
-            instructions: None,
-            facts: Vec::new(),
+            ..shown_agent(agent)
         },
         task: request.task.clone(),
         context: optional(&request.context),
         caller: optional(&request.caller),
         goal: optional(&request.goal),
         shared_context: None,
-        answer_format: "text".to_owned(),
+        answer_format: request.answer_format().to_owned(),
         timeout_seconds: u32::try_from(run.timeout.as_secs()).unwrap_or(u32::MAX),
-        spend_cap_usd: config.budget(agent),
+        spend_cap_usd: run.max_budget_usd,
         depth,
         resumed: matches!(run.session, Session::Resume(_)),
         facts: Vec::new(),
     }
 }
 
-fn facts_of(reply: &Reply) -> prompt::Reply {
-    prompt::Reply {
+/// A reply as policies see it.
+pub(super) fn told(reply: &Reply) -> Told<'_> {
+    let facts = prompt::Reply {
         success: reply.success,
         // The policy room puts the text in, as far as it fits.
         text: String::new(),
@@ -153,13 +165,14 @@ fn facts_of(reply: &Reply) -> prompt::Reply {
         complete: false,
         error_type: reply.error_type.map(|word| word.to_string()),
         error: reply.error.clone(),
-        outcome: None,
-        parsed: None,
+        outcome: reply.outcome.clone(),
+        parsed: reply.parsed_result.as_ref().map(ToString::to_string),
         cost_usd: reply.cost_usd,
         duration_ms: reply.duration_ms,
         turns: reply.num_turns,
         facts: Vec::new(),
-    }
+    };
+    Told { facts, text: &reply.result }
 }
 
 fn apply(meaning: Meaning, reply: &mut Reply) {

@@ -75,6 +75,11 @@ pub struct Reply {
     ended_by_us: bool,
 }
 
+/// The same amount to four decimals, as it is shown.
+pub(super) fn shown_usd(amount: f64) -> f64 {
+    (amount * 10_000.0).round() / 10_000.0
+}
+
 /// Outcomes after which a second attempt may do better.
 const UNFINISHED: [&str; 2] = ["partial", "blocked"];
 
@@ -114,6 +119,12 @@ impl Reply {
     /// A reply about an agent that never ran.
     pub(super) fn not_run(agent: &str, failure: Failure) -> Self {
         Self::of(agent, Outcome::failed(failure), None)
+    }
+
+    /// The reply about one of several dispatches that could not be served at all.
+    pub(super) fn refused(agent: &str, refusal: &Refusal) -> Self {
+        let failure = Failure::new(ErrorType::CliError, &refusal.message);
+        Self { hint: refusal.hint.clone(), ..Self::not_run(agent, failure) }
     }
 
     /// May this be the answer to the same question asked again?
@@ -171,6 +182,13 @@ impl Refusal {
     /// A refusal without a hint.
     pub fn new(message: impl Into<String>) -> Self {
         Self { message: message.into(), hint: None }
+    }
+
+    /// The same about this part of the call.
+    #[must_use]
+    pub(super) fn about(mut self, part: &str) -> Self {
+        self.message = format!("{part}: {}", self.message);
+        self
     }
 
     /// With a sentence on what to do about it.

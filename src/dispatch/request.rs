@@ -24,6 +24,10 @@ pub struct Request {
     pub conversation: Conversation,
     /// Has the agent answer even where an answer to the same question is at hand.
     pub fresh: bool,
+    /// Wants one JSON value and nothing else.
+    pub json: bool,
+    /// What it may cost, in US dollars, where that is less than the config says.
+    pub spend_cap: Option<f64>,
 }
 
 /// Which conversation a request is part of.
@@ -54,6 +58,17 @@ impl Request {
         let (least, most) = TIMEOUT_SECONDS;
         let seconds = (self.timeout_seconds > 0).then(|| self.timeout_seconds.clamp(least, most));
         seconds.map(Duration::from_secs)
+    }
+
+    /// What the run may cost, where the config says this.
+    pub(super) fn budget(&self, configured: Option<f64>) -> Option<f64> {
+        let caps = [self.spend_cap, configured];
+        caps.into_iter().flatten().reduce(f64::min)
+    }
+
+    /// The word for the answer's format that policies know.
+    pub(super) fn answer_format(&self) -> &'static str {
+        if self.json { "json" } else { "text" }
     }
 
     /// May its answer be one that was given, or is being given, to somebody else?

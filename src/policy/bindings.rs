@@ -28,3 +28,27 @@ pub(super) mod describe {
         },
     });
 }
+
+/// The world of aggregate policies.
+pub(super) mod aggregate {
+    wasmtime::component::bindgen!({
+        path: "wit",
+        world: "aggregate-policy",
+        with: {
+            "agent-dispatch:policy/types": super::agent_dispatch::policy::types,
+            "agent-dispatch:policy/host": super::agent_dispatch::policy::host,
+        },
+    });
+}
+
+/// The world of dialogue policies.
+pub(super) mod dialogue {
+    wasmtime::component::bindgen!({
+        path: "wit",
+        world: "dialogue-policy",
+        with: {
+            "agent-dispatch:policy/types": super::agent_dispatch::policy::types,
+            "agent-dispatch:policy/host": super::agent_dispatch::policy::host,
+        },
+    });
+}

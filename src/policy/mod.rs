@@ -11,26 +11,31 @@
 //!   itself
 //! - `call`: one call in the sandbox; `limits` and `state`: what it may use and has
 //!   used; `wasi`, `stderr` and `text`: what it sees and says
-//! - `ready`: what all kinds have in common; [`prompt`] and [`describe`]: the typed faces
-//!   of those kinds; `project`: what a describe policy sees of a directory
+//! - `ready`: what all kinds have in common; [`prompt`], [`describe`], [`aggregate`] and
+//!   [`dialogue`]: the typed faces of the kinds; `steps` and `pieces`: what the last two
+//!   share; `project`: what a describe policy sees of a directory
 
+pub mod aggregate;
 mod bindings;
 mod built_in;
 mod call;
 mod compile;
 mod component;
 pub mod describe;
+pub mod dialogue;
 mod engine;
 mod error;
 mod host;
 mod limits;
 mod metadata;
+mod pieces;
 mod project;
 pub mod prompt;
 mod ready;
 mod source;
 mod state;
 mod stderr;
+mod steps;
 mod text;
 mod wasi;
 
@@ -40,3 +45,5 @@ pub use error::{Failure, PolicyError};
 pub use host::Host;
 pub use limits::Limits;
 pub use source::{ComponentSource, Source};
+pub use steps::Steps;
+pub use text::Told;

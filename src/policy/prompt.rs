@@ -14,7 +14,7 @@ use super::limits::mebibytes;
 use super::ready::{Ready, Returned};
 use super::source::Source;
 use super::state::State;
-use super::text::{SAID, Share, shown};
+use super::text::{SAID, Share, Told, shown};
 
 pub use super::bindings::agent_dispatch::policy::types::{
     Agent, Fact, Reply, Request, SharedContext,
@@ -112,8 +112,7 @@ impl Prompt {
         Ok(rendered)
     }
 
-    /// Says what a reply means. Its text, size and completeness are filled in
-    /// from `text`, so that a long one is copied only as far as it fits.
+    /// Says what a reply means.
     ///
     /// # Errors
     ///
@@ -121,15 +120,12 @@ impl Prompt {
     pub async fn interpret(
         &self,
         request: &Request,
-        reply: Reply,
-        text: &str,
+        told: &Told<'_>,
     ) -> Result<Meaning, PolicyError> {
         let mut texts = texts(request);
-        texts.push(text);
+        texts.extend(told.texts());
         let share = self.share(&texts);
-        let (size, complete) = (text.len() as u64, share.holds(text));
-        let reply = Reply { text: share.fit(text), size, complete, ..reply };
-        let request = fit(request, share);
+        let (request, reply, text) = (fit(request, share), told.fit(share), told.text);
         let config = self.0.config.clone();
         let interpretation = self
             .call(move |store, guest| guest.call_interpret(store, &config, &request, &reply))
@@ -203,13 +199,8 @@ fn texts(request: &Request) -> Vec<&str> {
 
 /// The request as far as it fits.
 fn fit(request: &Request, share: Share) -> Request {
-    let agent = &request.agent;
     Request {
-        agent: Agent {
-            description: share.fit_optional(agent.description.as_deref()),
-            instructions: share.fit_optional(agent.instructions.as_deref()),
-            ..agent.clone()
-        },
+        agent: share.agent(&request.agent),
         task: share.fit(&request.task),
         context: share.fit_optional(request.context.as_deref()),
         caller: share.fit_optional(request.caller.as_deref()),

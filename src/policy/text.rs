@@ -1,32 +1,39 @@
 //! Texts on their way in and out of a guest.
 
+use super::bindings::agent_dispatch::policy::types::{Agent, Reply};
+pub(super) use crate::one_line::one_line as shown;
+
 /// Longest text of a guest in an error or a hint, in characters.
 pub(super) const SAID: usize = 2000;
 
-/// A guest's text for people to read. Its author is not trusted with the reader's
-/// terminal or log: control characters are shown as what they are, except that an
-/// end of line becomes a space.
-pub(super) fn shown(text: &str, longest: usize) -> String {
-    let mut shown = String::new();
-    let mut characters = text.chars();
-    for character in characters.by_ref().take(longest) {
-        match character {
-            '\n' | '\t' | '\r' => shown.push(' '),
-            character if character.is_control() || turns_text(character) => {
-                shown.extend(character.escape_default());
-            }
-            character => shown.push(character),
-        }
-    }
-    if characters.next().is_some() {
-        shown.push('…');
-    }
-    shown
+/// What came back from an agent: the facts, and the text, which is copied only as far as it
+/// fits.
+#[derive(Debug)]
+pub struct Told<'a> {
+    /// All but the text, its size and its completeness.
+    pub facts: Reply,
+    /// The agent's text.
+    pub text: &'a str,
 }
 
-/// Characters that change the direction in which a terminal shows what follows.
-fn turns_text(character: char) -> bool {
-    matches!(character, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+impl Told<'_> {
+    /// Its texts, for [`Share::of`].
+    pub(super) fn texts(&self) -> impl Iterator<Item = &str> {
+        let facts = [&self.facts.error, &self.facts.parsed];
+        facts.into_iter().flatten().map(String::as_str).chain([self.text])
+    }
+
+    /// The reply as far as it fits.
+    pub(super) fn fit(&self, share: Share) -> Reply {
+        Reply {
+            text: share.fit(self.text),
+            size: self.text.len() as u64,
+            complete: share.holds(self.text),
+            error: share.fit_optional(self.facts.error.as_deref()),
+            parsed: self.facts.parsed.clone().filter(|parsed| share.holds(parsed)),
+            ..self.facts.clone()
+        }
+    }
 }
 
 /// How long each text of a call may be, in bytes, so that all of them fit into the
@@ -67,6 +74,15 @@ impl Share {
         text.len() <= self.0
     }
 
+    /// An agent with its texts as far as they fit.
+    pub(super) fn agent(self, agent: &Agent) -> Agent {
+        Agent {
+            description: self.fit_optional(agent.description.as_deref()),
+            instructions: self.fit_optional(agent.instructions.as_deref()),
+            ..agent.clone()
+        }
+    }
+
     /// The same for a text that may be absent; an empty one is absent.
     pub(super) fn fit_optional(self, text: Option<&str>) -> Option<String> {
         text.filter(|text| !text.is_empty()).map(|text| self.fit(text))
@@ -75,13 +91,7 @@ impl Share {
 
 #[cfg(test)]
 mod tests {
-    use super::{Share, shown};
-
-    #[test]
-    fn what_is_shown_has_no_control_characters_and_an_end() {
-        assert_eq!(shown("a\nb\u{1b}[2J\0c", 50), "a b\\u{1b}[2J\\u{0}c");
-        assert_eq!(shown(&"x".repeat(10), 4), "xxxx…");
-    }
+    use super::Share;
 
     #[test]
     fn short_texts_are_whole_and_long_ones_share_what_they_leave() {

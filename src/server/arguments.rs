@@ -6,18 +6,43 @@
 use serde_json::{Map, Value};
 
 /// A tool call's arguments by name.
-pub(super) struct Arguments(pub(super) Map<String, Value>);
+pub(super) struct Arguments {
+    values: Map<String, Value>,
+    /// What stands before a name in messages.
+    prefix: String,
+}
 
 impl Arguments {
-    fn given(&self, name: &str) -> Option<&Value> {
-        self.0.get(name).filter(|value| !value.is_null())
+    /// The arguments of a call.
+    pub(super) fn new(values: Map<String, Value>) -> Self {
+        Self { values, prefix: String::new() }
+    }
+
+    /// What is given within this argument.
+    pub(super) fn part(part: &str, values: Map<String, Value>) -> Self {
+        Self { values, prefix: format!("{part}.") }
+    }
+
+    /// The value as it is, if there is one.
+    pub(super) fn given(&self, name: &str) -> Option<&Value> {
+        self.values.get(name).filter(|value| !value.is_null())
+    }
+
+    /// A name; none where it is absent or blank.
+    pub(super) fn name(&self, name: &str) -> Result<Option<String>, String> {
+        let text = self.text(name)?;
+        Ok(Some(text.trim().to_owned()).filter(|text| !text.is_empty()))
+    }
+
+    fn problem(&self, name: &str, problem: &str) -> String {
+        format!("'{}{name}' {problem}", self.prefix)
     }
 
     /// A text that has to be there and not be blank.
     pub(super) fn required(&self, name: &str) -> Result<String, String> {
         match self.text(name)? {
             text if text.trim().is_empty() => {
-                Err(format!("'{name}' is missing: it has to be a text that is not blank"))
+                Err(self.problem(name, "is missing: it has to be a text that is not blank"))
             }
             text => Ok(text),
         }
@@ -28,7 +53,9 @@ impl Arguments {
         match self.given(name) {
             None => Ok(String::new()),
             Some(Value::String(text)) => Ok(text.clone()),
-            Some(other) => Err(format!("'{name}' has to be a text, not {}", kind(other))),
+            Some(other) => {
+                Err(self.problem(name, &format!("has to be a text, not {}", kind(other))))
+            }
         }
     }
 
@@ -45,7 +72,7 @@ impl Arguments {
             // The conversion goes to the nearest number there is.
             #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
             Some(number) => Ok(number as u64),
-            None => Err(format!("'{name}' has to be a whole number")),
+            None => Err(self.problem(name, "has to be a whole number")),
         }
     }
 
@@ -57,7 +84,7 @@ impl Arguments {
             Some(Value::String(text)) => text.trim().to_ascii_lowercase().parse().ok(),
             Some(_) => None,
         };
-        flag.ok_or_else(|| format!("'{name}' has to be true or false"))
+        flag.ok_or_else(|| self.problem(name, "has to be true or false"))
     }
 }
 

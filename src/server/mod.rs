@@ -1,7 +1,7 @@
 //! The MCP server: every tool is one call into `dispatch/`.
 //!
-//! - `tools`: what clients see; `arguments` and `answer`: in and out
-//! - `progress`: what a waiting client hears
+//! - `tools`: what clients see; `arguments`, `requests` and `answer`: in and out
+//! - `progress`: what a waiting client hears, and `wording`: in which words
 //! - `stdio`: the transport
 //!
 //! Handlers hold no run: rmcp drops the answer of a cancelled request, so a run
@@ -10,47 +10,63 @@
 mod answer;
 mod arguments;
 mod progress;
+mod requests;
 mod stdio;
 mod tools;
+mod wording;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use rmcp::model::{
     CallToolRequestParams, CallToolResponse, CallToolResult, CustomRequest, CustomResult,
     ErrorCode, Implementation, ListToolsResult, PaginatedRequestParams, ServerCapabilities,
     ServerConfig,
 };
-use rmcp::service::RequestContext;
+use rmcp::service::{QuitReason, RequestContext};
 use rmcp::{ErrorData, RoleServer, ServerHandler, ServiceExt};
 use serde::Serialize;
 use serde_json::json;
-use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use crate::dispatch::{By, Conversation, Dispatcher, Newcomer, Phase, Refusal, Request};
+use crate::dispatch::{By, Dispatcher, Refusal, Request};
 use arguments::Arguments;
+use wording::Wording;
+
+/// How long a client may take to read the last replies of a server that was asked to end.
+const LAST_WORDS: Duration = Duration::from_millis(100);
 
 /// Why the server ended other than by its client's wish.
 #[derive(Debug, thiserror::Error)]
 #[error("the MCP session failed: {0}")]
 pub struct ServeError(String);
 
-/// Serves MCP on standard input and output until the client closes it.
+/// Serves MCP on standard input and output until the client closes it, or until `asked` to
+/// end: then all runs are ended, and whoever waits for one still gets what there is.
 ///
 /// # Errors
 ///
 /// [`ServeError`] when the session broke; a client that went away is no error.
-pub async fn serve(dispatcher: Arc<Dispatcher>) -> Result<(), ServeError> {
+pub async fn serve(
+    dispatcher: Arc<Dispatcher>,
+    asked: impl Future<Output = ()>,
+) -> Result<(), ServeError> {
     use rmcp::service::ServerInitializeError::ConnectionClosed;
 
     let closed = CancellationToken::new();
     let server = Server { dispatcher: Arc::clone(&dispatcher) };
+    tokio::pin!(asked);
     // Boxed: rmcp keeps all of its handshake in one future.
-    let session = match Box::pin(server.serve(stdio::transport(closed.clone()))).await {
-        Ok(session) => session,
-        Err(ConnectionClosed(_)) => return Ok(()),
-        Err(error) => return Err(ServeError(error.to_string())),
+    let opening = Box::pin(server.serve(stdio::transport(closed.clone())));
+    let session = tokio::select! {
+        session = opening => match session {
+            Ok(session) => session,
+            Err(ConnectionClosed(_)) => return Ok(()),
+            Err(error) => return Err(ServeError(error.to_string())),
+        },
+        () = &mut asked => return Ok(()),
     };
+    let end = session.cancellation_token();
     let waiting = session.waiting();
     tokio::pin!(waiting);
     let ended = tokio::select! {
@@ -60,6 +76,12 @@ pub async fn serve(dispatcher: Arc<Dispatcher>) -> Result<(), ServeError> {
             // reply that takes longer than ending its run does.
             dispatcher.end().await;
             waiting.await
+        }
+        () = asked => {
+            dispatcher.end().await;
+            // rmcp still sends what its handlers have by now, for as long as we wait.
+            end.cancel();
+            tokio::time::timeout(LAST_WORDS, waiting).await.unwrap_or(Ok(QuitReason::Cancelled))
         }
     };
     ended.map(drop).map_err(|error| ServeError(error.to_string()))
@@ -90,26 +112,36 @@ impl ServerHandler for Server {
         request: CallToolRequestParams,
         context: RequestContext<RoleServer>,
     ) -> Result<CallToolResponse, ErrorData> {
-        let arguments = Arguments(request.arguments.unwrap_or_default());
+        let dispatcher = Arc::clone(&self.dispatcher);
+        let arguments = Arguments::new(request.arguments.unwrap_or_default());
         let answer = async {
             match &*request.name {
                 "list_agents" => Ok(self.list_agents().await),
                 "dispatch" => {
-                    let request = Request { fresh: arguments.flag("fresh")?, ..task(&arguments)? };
-                    Ok(self.dispatch(request, &context).await)
+                    let request = requests::dispatch(&arguments)?;
+                    Ok(self.dispatch(request, Wording::Dispatch, &context).await)
                 }
                 "dispatch_session" => {
-                    let conversation = Conversation::from_id(&arguments.text("session_id")?);
-                    let request = Request { conversation, ..task(&arguments)? };
-                    Ok(self.dispatch(request, &context).await)
+                    let request = requests::session(&arguments)?;
+                    Ok(self.dispatch(request, Wording::Dispatch, &context).await)
+                }
+                "dispatch_stream" => {
+                    let request = requests::stream(&arguments)?;
+                    Ok(self.dispatch(request, Wording::Stream, &context).await)
+                }
+                "dispatch_parallel" => {
+                    let call = requests::parallel(&arguments)?;
+                    let wording = Wording::parallel(call.dispatches.len());
+                    let work = |listener| async move { dispatcher.parallel(call, &listener).await };
+                    Ok(outcome(progress::report(&context, wording, work).await))
+                }
+                "dispatch_dialogue" => {
+                    let call = requests::dialogue(&arguments)?;
+                    let work = |listener| async move { dispatcher.dialogue(call, &listener).await };
+                    Ok(outcome(progress::report(&context, Wording::Dialogue, work).await))
                 }
                 "add_agent" => {
-                    let newcomer = Newcomer {
-                        name: arguments.required("name")?,
-                        directory: arguments.required("directory")?.into(),
-                        description: arguments.text("description")?,
-                        ..Newcomer::default()
-                    };
+                    let newcomer = requests::newcomer(&arguments)?;
                     Ok(outcome(self.dispatcher.add(newcomer, By::Client).await))
                 }
                 "remove_agent" => {
@@ -122,8 +154,10 @@ impl ServerHandler for Server {
                 name => Err(format!("there is no tool '{name}'; tools/list names them")),
             }
         };
-        // Dropping the call is how the core learns that nobody waits any more.
+        // Dropping the call is how the core learns that nobody waits any more. What is there
+        // is given also where the server is about to end.
         let answer = tokio::select! {
+            biased;
             answer = answer => answer,
             () = context.ct.cancelled() => Err("the call was cancelled".to_owned()),
         };
@@ -162,12 +196,12 @@ impl Server {
     async fn dispatch(
         &self,
         request: Request,
+        wording: Wording,
         context: &RequestContext<RoleServer>,
     ) -> CallToolResult {
-        let agent = request.agent.clone();
-        let phase = watch::Sender::new(Phase::Waiting);
-        let work = self.dispatcher.dispatch(request, &phase);
-        outcome(progress::report(work, &agent, phase.subscribe(), context).await)
+        let dispatcher = Arc::clone(&self.dispatcher);
+        let work = |listener| async move { dispatcher.dispatch(request, &listener).await };
+        outcome(progress::report(context, wording, work).await)
     }
 
     async fn cache_stats(&self) -> CallToolResult {
@@ -195,17 +229,4 @@ fn cache_answer(answer: Result<Option<impl Serialize>, Refusal>) -> CallToolResu
             "message": "Nothing is kept: settings.cache in agents.yaml switches the cache off.",
         })),
     }
-}
-
-/// What all dispatches have in common.
-fn task(arguments: &Arguments) -> Result<Request, String> {
-    Ok(Request {
-        agent: arguments.required("agent")?,
-        task: arguments.required("task")?,
-        context: arguments.text("context")?,
-        caller: arguments.text("caller")?,
-        goal: arguments.text("goal")?,
-        timeout_seconds: arguments.count("timeout_seconds")?,
-        ..Request::default()
-    })
 }

@@ -5,6 +5,8 @@
 //! absent field. A JSON array of events and a JSON object over several lines, as
 //! the CLI writes them in its other output modes, are understood too.
 
+use std::collections::HashMap;
+
 use serde_json::Value;
 
 use super::ending;
@@ -14,6 +16,15 @@ use crate::agent::outcome::Outcome;
 
 /// How much of what is no event is kept, in bytes.
 const OTHER_OUTPUT_BOUND: usize = 16 * 1024 * 1024;
+
+/// What an event tells of a text, in characters.
+const TOLD: usize = 500;
+
+/// How many tools that are in use are remembered by name.
+const TOOLS_BOUND: usize = 256;
+
+/// What a tool is used on, as people think of it, by the names of its parameters.
+const MEANT: [&str; 7] = ["command", "file_path", "path", "pattern", "url", "query", "description"];
 
 /// What the names of denied tools may take: they are the model's words.
 const DENIED_BOUND: usize = 10;
@@ -39,6 +50,8 @@ pub(super) struct Stream {
     /// What was no event.
     pub(super) other_output: String,
     any_event: bool,
+    /// The tools in use, by the ids of their uses.
+    tools: HashMap<String, String>,
 }
 
 /// A `result` event.
@@ -89,6 +102,7 @@ impl Stream {
                 self.tool_denied(&event["tool_name"], Some(observe));
             }
             ("assistant", _) => self.assistant(event, observe),
+            ("user", _) => self.tool_results(event, observe),
             ("result", _) => {
                 self.told_session(event, observe);
                 self.finished(event);
@@ -122,14 +136,50 @@ impl Stream {
             match (block["type"].as_str(), &block["text"], &block["name"]) {
                 (Some("text"), Value::String(text), _) => said.push_str(text),
                 (Some("tool_use"), _, Value::String(name)) => {
-                    observe(RunEvent::ToolUse { name: name.clone() });
+                    self.tool_used(name, block, observe);
                 }
                 _ => {}
             }
         }
         if !said.is_empty() && !of_subagent {
-            self.last_text.clone_from(&said);
-            observe(RunEvent::Text { text: said });
+            observe(RunEvent::Text { text: beginning(&said) });
+            self.last_text = said;
+        }
+    }
+
+    fn tool_used(&mut self, name: &str, block: &Value, observe: &mut (dyn FnMut(RunEvent) + Send)) {
+        let name = beginning(name);
+        if let Some(id) = block["id"].as_str()
+            && self.tools.len() < TOOLS_BOUND
+        {
+            self.tools.insert(id.to_owned(), name.clone());
+        }
+        let input = &block["input"];
+        let meant = MEANT.iter().find_map(|parameter| input[parameter].as_str());
+        let input = match (meant, input) {
+            (Some(meant), _) => beginning(meant),
+            (None, Value::Null) => String::new(),
+            (None, input) => beginning(&input.to_string()),
+        };
+        observe(RunEvent::ToolUse { name, input });
+    }
+
+    fn tool_results(&mut self, event: &Value, observe: &mut (dyn FnMut(RunEvent) + Send)) {
+        for block in event["message"]["content"].as_array().into_iter().flatten() {
+            if block["type"] != "tool_result" {
+                continue;
+            }
+            let name = block["tool_use_id"].as_str().and_then(|id| self.tools.remove(id));
+            let text = match &block["content"] {
+                Value::String(text) => beginning(text),
+                Value::Array(parts) => {
+                    let texts = parts.iter().filter_map(|part| part["text"].as_str());
+                    beginning(&texts.map(beginning).collect::<Vec<_>>().join(" "))
+                }
+                _ => String::new(),
+            };
+            let success = block["is_error"].as_bool() != Some(true);
+            observe(RunEvent::ToolResult { name, success, text });
         }
     }
 
@@ -182,6 +232,11 @@ impl Stream {
         self.other_output.push_str(&line[..line.floor_char_boundary(room)]);
         self.other_output.push('\n');
     }
+}
+
+/// As much of a text as an event tells.
+fn beginning(text: &str) -> String {
+    text.chars().take(TOLD).collect()
 }
 
 /// What a line says. A result was paid for, and one character must not lose it: Node

@@ -156,7 +156,14 @@ fn every_kind_of_event_is_survived_and_the_known_ones_are_told() {
     let any = |wanted: fn(&RunEvent) -> bool| events.iter().any(wanted);
     assert!(any(|event| matches!(event, RunEvent::Session { .. })));
     assert!(any(|event| matches!(event, RunEvent::Text { text } if text == "echo: hi")));
-    assert!(any(|event| matches!(event, RunEvent::ToolUse { name } if name == "Bash")));
+    assert!(any(|event| matches!(
+        event,
+        RunEvent::ToolUse { name, input } if name == "Bash" && input == "echo hi"
+    )));
+    assert!(any(|event| matches!(
+        event,
+        RunEvent::ToolResult { name: Some(name), success: true, text } if name == "Bash" && text == "hi"
+    )));
     assert!(any(|event| matches!(event, RunEvent::Denied { name } if name == "mcp__lg__echo_it")));
     assert!(any(|event| matches!(
         event,

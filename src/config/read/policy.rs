@@ -10,10 +10,7 @@ use crate::config::node::Node;
 use crate::config::problem::{Fault, Report};
 
 /// The keys of a policy.
-const KEYS: &[&str] = &["component", "config", "limits", "on_error"];
-
-/// Keys that matter to kinds of policies that nothing asks yet.
-const LATER: &[&str] = &["may_ask"];
+const KEYS: &[&str] = &["component", "config", "limits", "on_error", "may_ask"];
 
 /// The keys of limits.
 pub(super) const LIMITS: &[&str] =
@@ -25,7 +22,7 @@ pub(super) fn read(
     anchor: &Anchor,
     report: &mut Report<'_>,
 ) -> Result<PolicyEntry, Fault> {
-    fields.report_unknown(KEYS, LATER, "policies.*", report);
+    fields.report_unknown(KEYS, &[], "policies.*", report);
     fields.refuse_repeated()?;
     let config = fields.optional("config", lax::json)?;
     Ok(PolicyEntry {

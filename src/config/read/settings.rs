@@ -8,7 +8,9 @@ use std::path::PathBuf;
 use super::{Anchor, policy};
 use crate::config::fields::Fields;
 use crate::config::lax::{self, Invalid};
-use crate::config::model::{CacheSettings, LimitOverrides, PolicyNames, Settings};
+use crate::config::model::{
+    AggregateSettings, CacheSettings, LimitOverrides, PolicyNames, Settings,
+};
 use crate::config::node::Node;
 use crate::config::problem::{Fault, ProblemKind, Report};
 
@@ -22,6 +24,7 @@ const KEYS: &[&str] = &[
     "max_dispatch_depth",
     "max_concurrency",
     "agent_roots",
+    "aggregate",
     "command",
     "cache",
     "policies",
@@ -30,9 +33,6 @@ const KEYS: &[&str] = &[
 
 /// Keys that the Python tool 0.16 reads and this version does not.
 const LATER: &[&str] = &["job_retention_days", "dispatch_protocol", "usage_log"];
-
-/// Kinds of policies that nothing asks yet.
-const LATER_POLICIES: &[&str] = &["aggregate", "dialogue"];
 
 /// Reads the settings; whatever is wrong goes into the report.
 pub(super) fn read(node: &Node<'_>, anchor: &Anchor, report: &mut Report<'_>) -> Settings {
@@ -74,6 +74,7 @@ pub(super) fn read(node: &Node<'_>, anchor: &Anchor, report: &mut Report<'_>) ->
             .bound("max_concurrency", lax::whole(1..=u32::MAX))
             .unwrap_or(default.max_concurrency),
         agent_roots: lenient.agent_roots(anchor),
+        aggregate: aggregate(&fields, lenient.report),
         command: lenient.bound("command", |node| anchor.command(node)).unwrap_or(default.command),
         cache: cache(&fields, report),
         policies: policies(&fields, report),
@@ -109,11 +110,32 @@ fn cache(settings: &Fields<'_>, report: &mut Report<'_>) -> CacheSettings {
     }
 }
 
+/// What bounds an aggregation cannot be guessed: nothing is dispatched without it.
+fn aggregate(settings: &Fields<'_>, report: &mut Report<'_>) -> AggregateSettings {
+    let default = AggregateSettings::default();
+    let Some(node) = settings.get("aggregate") else { return default };
+    let fields = match Fields::new(settings.path_of("aggregate"), node) {
+        Ok(fields) => fields,
+        Err(fault) => {
+            report.fault(ProblemKind::StopsDispatching, fault);
+            return default;
+        }
+    };
+    let known = ["max_rounds", "max_asks", "budget_usd"];
+    fields.report_unknown(&known, &[], "settings.aggregate", report);
+    fields.report_repeated(report);
+    let mut lenient = Lenient { fields: &fields, report };
+    AggregateSettings {
+        max_rounds: lenient.bound("max_rounds", lax::whole(0..=1000)).unwrap_or(default.max_rounds),
+        max_asks: lenient.bound("max_asks", lax::whole(0..=1000)).unwrap_or(default.max_asks),
+        budget_usd: lenient.bound("budget_usd", lax::dollars).filter(|dollars| *dollars > 0.0),
+    }
+}
+
 fn policies(settings: &Fields<'_>, report: &mut Report<'_>) -> PolicyNames {
     let default = PolicyNames::default();
-    let known = ["prompt", "describe"];
-    let Some(fields) = section(settings, "policies", &known, LATER_POLICIES, DEFAULTS, report)
-    else {
+    let known = ["prompt", "describe", "aggregate", "dialogue"];
+    let Some(fields) = section(settings, "policies", &known, &[], DEFAULTS, report) else {
         return default;
     };
     let mut lenient = Lenient { fields: &fields, report };

@@ -1,6 +1,6 @@
 use serde_json::json;
 
-use super::{File, config, is_wrong, line, problem, problems};
+use super::{File, config, is_wrong, line, problem};
 use crate::config::{LimitOverrides, OnError, ProblemKind};
 
 #[test]
@@ -55,6 +55,10 @@ fn wrong_values_disable_the_policy_and_say_where() {
         ),
         ("p: {component: ''}", "2:18 policies.p.component: must not be empty"),
         (
+            "p: {component: p, may_ask: judge}",
+            "2:30 policies.p.may_ask: must be a list, such as [a, b], but is the text \"judge\"",
+        ),
+        (
             "p: {component: p, on_error: retry}",
             "2:31 policies.p.on_error: must be fail or fallback, but is the text \"retry\"",
         ),
@@ -105,20 +109,4 @@ fn policies_that_are_no_mapping_leave_the_agents_working() {
         "{said}"
     );
     assert!(config(text).agent("a").is_ok());
-}
-
-#[test]
-fn what_has_no_effect_yet_is_checked_all_the_same() {
-    let found = problems("policies:\n  p: {component: p, may_ask: judge}\n");
-    let expected = [
-        (
-            ProblemKind::NotBuiltYet,
-            "2:21 policies.*.may_ask: kept, but without effect: this version does not read it yet".to_owned(),
-        ),
-        (
-            ProblemKind::DisablesPolicy,
-            "2:30 policies.p.may_ask: must be a list, such as [a, b], but is the text \"judge\"; the policy is disabled until this is corrected".to_owned(),
-        ),
-    ];
-    assert_eq!(found, expected);
 }

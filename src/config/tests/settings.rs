@@ -1,5 +1,7 @@
 use super::{config, is_wrong, problem, problems};
-use crate::config::{CacheSettings, LimitOverrides, PolicyNames, ProblemKind, Settings};
+use crate::config::{
+    AggregateSettings, CacheSettings, LimitOverrides, PolicyNames, ProblemKind, Settings,
+};
 
 #[test]
 fn without_settings_the_defaults_apply() {
@@ -31,6 +33,7 @@ fn every_key_is_read() {
   max_dispatch_depth: 1
   max_concurrency: 9.0
   agent_roots: [/srv/./projects, /work]
+  aggregate: {max_rounds: 2, max_asks: 0, budget_usd: 0.5}
   command: [npx, claude]
   cache: {enabled: no, ttl: 0, max_size: '7'}
   policies: {prompt: a, describe: b, aggregate: c, dialogue: d}
@@ -47,6 +50,7 @@ fn every_key_is_read() {
         max_dispatch_depth: 1,
         max_concurrency: 9,
         agent_roots: Some(vec!["/srv/projects".into(), "/work".into()]),
+        aggregate: AggregateSettings { max_rounds: 2, max_asks: 0, budget_usd: Some(0.5) },
         command: vec!["npx".to_owned(), "claude".to_owned()],
         cache: CacheSettings { enabled: false, ttl: 0, max_size: 7 },
         policies: PolicyNames {
@@ -251,5 +255,25 @@ fn a_cache_is_off_where_it_cannot_be_read_whether_it_is_on() {
     }
     for (line, on) in [("cache: no", false), ("cache: true", true), ("cache:", true)] {
         assert_eq!(config(&format!("settings:\n  {line}\n")).settings.cache.is_on(), on, "{line}");
+    }
+}
+
+#[test]
+fn an_aggregation_whose_bounds_cannot_be_read_stops_dispatching() {
+    let cases = [
+        ("aggregate: 3", "2:14 settings.aggregate: must be a mapping of keys to values, but is 3"),
+        (
+            "aggregate: {max_asks: many}",
+            "2:25 settings.aggregate.max_asks: must be a whole number from 0 to 1000, but is the text \"many\"",
+        ),
+        (
+            "aggregate: {budget_usd: -1}",
+            "2:27 settings.aggregate.budget_usd: must be an amount in US dollars, at least 0, but is -1",
+        ),
+    ];
+    for (line, said) in cases {
+        let expected = format!("{said}; nothing is dispatched until this is corrected");
+        let text = format!("settings:\n  {line}\n");
+        assert_eq!(problem(&text), (ProblemKind::StopsDispatching, expected));
     }
 }

@@ -1,0 +1,434 @@
+//! How many answers become one: the policy says what happens next, and the host does it,
+//! within bounds.
+
+use std::sync::Arc;
+
+use serde::Serialize;
+use serde_json::Value;
+
+use super::choice::{self, Chosen, how_to_choose};
+use super::decider::Decider;
+use super::members::{Member, Members};
+use super::parallel::{Parallel, ParallelReply};
+use super::prompt::{shown_agent, told};
+use super::reply::{Refusal, Reply, shown_usd};
+use super::request::{Conversation, Request};
+use super::{Dispatcher, listing};
+use crate::agent::{ErrorType, Failure};
+use crate::config::{AggregateSettings, Config};
+use crate::policy::aggregate::{
+    Agent, Aggregate, Allowance, Answer, Ask, Decision, Item, ItemState, Situation,
+};
+use crate::policy::{PolicyError, Steps as _};
+
+/// Who asks on behalf of a policy, and what for, as agents have always read it.
+const CALLER: &str = "dispatch_parallel";
+const GOAL: &str = "aggregate parallel dispatch results";
+
+/// What a policy made of the answers.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct Aggregated {
+    /// Whose reply is the answer; absent where the policy put it together itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub agent: Option<String>,
+    /// True when there is an answer.
+    pub success: bool,
+    /// The one answer.
+    pub result: String,
+    /// The session of the agent whose reply is the answer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub session_id: Option<String>,
+    /// What all that the policy asked cost together, in US dollars.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cost_usd: Option<f64>,
+    /// How long the run took whose reply is the answer, in milliseconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub duration_ms: Option<u64>,
+    /// How many turns it took.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub num_turns: Option<u32>,
+    /// Why there is no answer, as a sentence.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+    /// Why there is none, as a stable word.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error_type: Option<ErrorType>,
+    /// The answer as JSON, where its agent's prompt policy found one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub parsed_result: Option<Value>,
+    /// What to do next.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hint: Option<String>,
+    /// The policy that decided.
+    pub policy: String,
+    /// `rounds`, `asks` or `budget`: what the policy wanted more of than it may have. The
+    /// answer is the last that it got then.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stopped: Option<&'static str>,
+    /// Why the built-in policy took over from the chosen one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub policy_fallback: Option<String>,
+    /// What the policy asked, in the order in which it did.
+    pub steps: Vec<Step>,
+}
+
+/// One thing that a policy asked.
+#[derive(Debug, Clone, Serialize)]
+pub struct Step {
+    /// Its number; those of the caller's dispatches come first.
+    pub id: usize,
+    /// 1 for what the policy asked first, then one more each time.
+    pub round: u32,
+    /// What the policy wrote on it.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub tag: String,
+    /// What was asked.
+    pub task: String,
+    /// What came of it.
+    #[serde(flatten)]
+    pub reply: Reply,
+}
+
+/// An aggregation that is wanted, as far as the config tells.
+pub(super) struct Wanted {
+    chosen: Chosen,
+    limits: Limits,
+}
+
+/// An aggregation whose policy is loaded.
+pub(super) struct Aggregation {
+    dispatcher: Arc<Dispatcher>,
+    decider: Decider<Aggregate>,
+    ledger: Ledger,
+}
+
+/// What is known beyond the dispatches themselves.
+struct Ledger {
+    limits: Limits,
+    /// One for each dispatch.
+    marks: Vec<Mark>,
+    /// How often the policy has asked.
+    rounds: u32,
+}
+
+/// Who may be asked, and how much.
+struct Limits {
+    aggregator: Option<String>,
+    agents: Vec<Agent>,
+    bounds: AggregateSettings,
+}
+
+/// What a policy wrote on an item.
+#[derive(Default)]
+struct Mark {
+    tag: String,
+    round: u32,
+    continues: Option<u32>,
+}
+
+/// How an aggregation came to its end.
+enum End {
+    /// With this item's reply.
+    Item(usize),
+    /// With this text.
+    Text(String),
+    /// The policy gave up.
+    GaveUp(String),
+    /// The policy wanted more of this than it may have.
+    Stopped(&'static str),
+    /// The policy failed.
+    Failed(PolicyError),
+    /// The process is to end.
+    Cancelled,
+}
+
+impl Aggregation {
+    /// The aggregation that a call wants, if any.
+    pub(super) fn wanted(config: &Config, call: &Parallel) -> Result<Option<Wanted>, Refusal> {
+        if call.aggregator.is_none() && call.policy.is_none() {
+            return Ok(None);
+        }
+        if let Some(name) = &call.aggregator {
+            listing::find(config, name).map_err(|refusal| refusal.about("aggregate"))?;
+        }
+        let policy = call.policy.as_deref().unwrap_or(&config.settings.policies.aggregate);
+        let chosen = Chosen::of(config, Aggregate::KIND, policy)
+            .map_err(|problem| Refusal::new(problem).with_hint(how_to_choose(Aggregate::KIND)))?;
+        let mut agents: Vec<Agent> = Vec::new();
+        let of_call = call.dispatches.iter().map(|request| &request.agent);
+        let may_ask = choice::may_ask(config, policy);
+        for name in of_call.chain(&call.aggregator).chain(may_ask) {
+            if let Ok(agent) = config.agent(name)
+                && !agents.iter().any(|known| known.name == agent.name)
+            {
+                agents.push(shown_agent(agent));
+            }
+        }
+        let (aggregator, bounds) = (call.aggregator.clone(), config.settings.aggregate);
+        Ok(Some(Wanted { chosen, limits: Limits { aggregator, agents, bounds } }))
+    }
+
+    /// Loads the policy. Nothing is spent before its config is accepted.
+    pub(super) async fn load(
+        dispatcher: &Arc<Dispatcher>,
+        wanted: Wanted,
+    ) -> Result<Self, Refusal> {
+        let Wanted { chosen, limits } = wanted;
+        let decider = Decider::load(&dispatcher.policies, chosen).await.map_err(refused)?;
+        let ledger = Ledger { limits, marks: Vec::new(), rounds: 0 };
+        Ok(Self { dispatcher: Arc::clone(dispatcher), decider, ledger })
+    }
+
+    /// Runs the call: asks the policy before its dispatches are started and whenever some
+    /// have settled, and does what it says.
+    pub(super) async fn run(mut self, mut members: Members) -> Result<ParallelReply, Refusal> {
+        self.ledger.marks.resize_with(members.all().len(), Mark::default);
+        let decision = match self.decide(&members).await {
+            // Nothing was spent, so nothing is lost.
+            Err(error) => return Err(refused(error)),
+            Ok(Decision::GiveUp(reason)) => {
+                let name = &self.decider.name;
+                let message = format!("the aggregate policy '{name}' cannot do this: {reason}");
+                return Err(Refusal::new(message).with_hint("Nothing was run or spent."));
+            }
+            Ok(decision) => decision,
+        };
+        if !matches!(decision, Decision::Answer(_)) {
+            members.start(0);
+        }
+        let end = self.steps(decision, &mut members).await;
+        // Whoever was asked by the caller finishes, unless the policy has its answer.
+        if matches!(end, End::Item(_) | End::Text(_) | End::GaveUp(_)) {
+            members.give_up();
+        }
+        members.finish().await;
+        Ok(self.reply(end, members))
+    }
+
+    async fn steps(&mut self, mut decision: Decision, members: &mut Members) -> End {
+        loop {
+            match decision {
+                Decision::Wait => {}
+                Decision::Ask(asks) => match self.ask(&asks, members) {
+                    Ok(()) => {}
+                    Err(end) => return end,
+                },
+                Decision::Answer(Answer::Item(item)) => return End::Item(item as usize),
+                Decision::Answer(Answer::Text(pieces)) => {
+                    let joined = self.decider.policy.join(&self.ledger.situation(members), &pieces);
+                    return joined.map_or_else(End::Failed, End::Text);
+                }
+                Decision::GiveUp(reason) => return End::GaveUp(reason),
+            }
+            members.settle().await;
+            if self.dispatcher.ending.is_cancelled() {
+                return End::Cancelled;
+            }
+            decision = match self.decide(members).await {
+                Ok(decision) => decision,
+                Err(error) => return End::Failed(error),
+            };
+        }
+    }
+
+    async fn decide(&mut self, members: &Members) -> Result<Decision, PolicyError> {
+        self.decider.step(&self.ledger.situation(members)).await
+    }
+
+    /// Asks what the policy wants, if it may.
+    fn ask(&mut self, asks: &[Ask], members: &mut Members) -> Result<(), End> {
+        let situation = self.ledger.situation(members);
+        let left = &situation.left;
+        if left.rounds == 0 {
+            return Err(End::Stopped("rounds"));
+        }
+        if asks.len() > left.asks as usize {
+            return Err(End::Stopped("asks"));
+        }
+        if left.spend_usd.is_some_and(|usd| usd <= 0.0) {
+            return Err(End::Stopped("budget"));
+        }
+        #[expect(clippy::cast_precision_loss, reason = "nobody asks that often")]
+        let spend_cap = left.spend_usd.map(|usd| usd / asks.len() as f64);
+        let request = |ask: &Ask| {
+            let context = self.decider.policy.join(&situation, &ask.context)?;
+            let earlier = ask.continues.and_then(|item| members.all().get(item as usize));
+            let session = earlier.and_then(|member| member.reply.as_ref()?.session_id.clone());
+            Ok(Request {
+                agent: ask.agent.clone(),
+                task: ask.task.clone(),
+                context,
+                caller: CALLER.to_owned(),
+                goal: GOAL.to_owned(),
+                conversation: session.map_or(Conversation::New, Conversation::Resume),
+                json: ask.answer_format == "json",
+                spend_cap,
+                ..Request::default()
+            })
+        };
+        let requests = asks.iter().map(request).collect::<Result<Vec<_>, _>>();
+        let requests = requests.map_err(End::Failed)?;
+        self.ledger.rounds += 1;
+        let first = members.all().len();
+        for (ask, request) in asks.iter().zip(requests) {
+            members.add(request);
+            let (tag, continues) = (ask.tag.clone(), ask.continues);
+            self.ledger.marks.push(Mark { tag, round: self.ledger.rounds, continues });
+        }
+        members.start(first);
+        Ok(())
+    }
+
+    fn reply(self, end: End, members: Members) -> ParallelReply {
+        let mut aggregated = Aggregated {
+            policy: self.decider.name.clone(),
+            policy_fallback: self.decider.fallback(),
+            ..Aggregated::default()
+        };
+        let mut asked = members.into_replies();
+        match end {
+            End::Item(item) => aggregated.take(&asked[item].1),
+            End::Text(text) => {
+                aggregated.success = true;
+                aggregated.result = text;
+            }
+            End::GaveUp(reason) => {
+                aggregated.fail(ErrorType::Policy, format!("the policy gave up: {reason}"));
+            }
+            End::Stopped(what) => {
+                let mut latest = asked.iter().zip(&self.ledger.marks).rev();
+                match latest.find(|((_, reply), mark)| mark.round > 0 && reply.success) {
+                    Some(((_, reply), _)) => aggregated.take(reply),
+                    None => aggregated.fail(
+                        ErrorType::Policy,
+                        format!("the policy was stopped before it had an answer: it wanted more {what} than it may have"),
+                    ),
+                }
+                aggregated.stopped = Some(what);
+                let key =
+                    if what == "budget" { "budget_usd".to_owned() } else { format!("max_{what}") };
+                aggregated.hint =
+                    Some(format!("settings.aggregate.{key} bounds what a policy may ask for."));
+            }
+            End::Failed(error) => {
+                aggregated.fail(ErrorType::Policy, error.to_string());
+                aggregated.hint = Some(how_to_choose(Aggregate::KIND));
+            }
+            End::Cancelled => {
+                let Failure { error_type, message, .. } = Failure::cancelled();
+                aggregated.fail(error_type, message);
+            }
+        }
+        let of_caller = self.ledger.marks.iter().filter(|mark| mark.round == 0).count();
+        let by_policy = asked.split_off(of_caller);
+        let costs = || by_policy.iter().filter_map(|(_, reply)| reply.cost_usd);
+        aggregated.cost_usd = costs().next().map(|_| shown_usd(costs().sum()));
+        let marks = self.ledger.marks.into_iter().enumerate().skip(of_caller);
+        let steps = marks.zip(by_policy).map(|((id, mark), (request, reply))| Step {
+            id,
+            round: mark.round,
+            tag: mark.tag,
+            task: request.task,
+            reply,
+        });
+        aggregated.steps = steps.collect();
+        ParallelReply::Aggregated {
+            individual_results: asked.into_iter().map(|(_, reply)| reply).collect(),
+            aggregated: Box::new(aggregated),
+        }
+    }
+}
+
+impl Aggregated {
+    /// This reply is the answer.
+    fn take(&mut self, reply: &Reply) {
+        let reply = reply.clone();
+        self.agent = Some(reply.agent);
+        self.success = reply.success;
+        self.result = reply.result;
+        self.session_id = reply.session_id;
+        self.duration_ms = reply.duration_ms;
+        self.num_turns = reply.num_turns;
+        self.error = reply.error;
+        self.error_type = reply.error_type;
+        self.parsed_result = reply.parsed_result;
+        self.hint = reply.hint;
+    }
+
+    fn fail(&mut self, error_type: ErrorType, error: String) {
+        self.error = Some(error);
+        self.error_type = Some(error_type);
+    }
+}
+
+/// A policy that cannot be used, before anything was spent.
+fn refused(error: PolicyError) -> Refusal {
+    let hint = format!("Nothing was run or spent. {}", how_to_choose(Aggregate::KIND));
+    Refusal::new(error.to_string()).with_hint(hint)
+}
+
+impl Ledger {
+    /// All that has happened so far, as the policy sees it.
+    fn situation<'a>(&'a self, members: &'a Members) -> Situation<'a> {
+        let all = members.all();
+        let items = all.iter().zip(&self.marks).map(|(member, mark)| Item {
+            agent: &member.request.agent,
+            task: &member.request.task,
+            // What the policy gave along it wrote itself.
+            context: if mark.round == 0 { &member.request.context } else { "" },
+            answer_format: member.request.answer_format(),
+            continues: mark.continues,
+            tag: &mark.tag,
+            round: mark.round,
+            state: match &member.reply {
+                None => ItemState::Running,
+                Some(reply) if member.given_up => ItemState::Cancelled(told(reply)),
+                Some(reply) => ItemState::Settled(told(reply)),
+            },
+        });
+        let asked = all.iter().zip(&self.marks).filter(|(_, mark)| mark.round > 0);
+        // What runs may cost as much as it was allowed to.
+        let spent: f64 = asked
+            .clone()
+            .filter_map(|(member, _)| match &member.reply {
+                Some(reply) => reply.cost_usd,
+                None => member.request.spend_cap,
+            })
+            .sum();
+        let granted = Allowance {
+            rounds: self.limits.bounds.max_rounds,
+            asks: self.limits.bounds.max_asks,
+            spend_usd: self.limits.bounds.budget_usd,
+            time_ms: None,
+            facts: Vec::new(),
+        };
+        let asks = u32::try_from(asked.count()).unwrap_or(u32::MAX);
+        let left = Allowance {
+            rounds: granted.rounds.saturating_sub(self.rounds),
+            asks: granted.asks.saturating_sub(asks),
+            spend_usd: granted.spend_usd.map(|usd| (usd - spent).max(0.0)),
+            ..granted.clone()
+        };
+        Situation {
+            items: items.collect(),
+            agents: &self.limits.agents,
+            aggregator: self.limits.aggregator.as_deref(),
+            caller: common(all, &self.marks, |request| &request.caller),
+            goal: common(all, &self.marks, |request| &request.goal),
+            granted,
+            left,
+        }
+    }
+}
+
+/// What all of the caller's requests have in common.
+fn common<'a>(
+    all: &'a [Member],
+    marks: &[Mark],
+    text: impl Fn(&'a Request) -> &'a str,
+) -> Option<&'a str> {
+    let of_caller = all.iter().zip(marks).filter(|(_, mark)| mark.round == 0);
+    let mut texts = of_caller.map(|(member, _)| text(&member.request));
+    let first = texts.next().filter(|text| !text.is_empty())?;
+    texts.all(|text| text == first).then_some(first)
+}

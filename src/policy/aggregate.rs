@@ -1,0 +1,248 @@
+//! The kind `aggregate`: how many answers become one.
+
+use std::sync::Arc;
+
+use wasmtime::Store;
+
+use super::Host;
+use super::bindings::aggregate::exports::agent_dispatch::policy::aggregate as wit;
+use super::bindings::aggregate::{AggregatePolicy, AggregatePolicyPre};
+use super::component::Loaded;
+use super::error::{Failure, PolicyError};
+use super::limits::mebibytes;
+use super::pieces;
+use super::ready::Ready;
+use super::source::Source;
+use super::state::State;
+use super::steps::Steps;
+use super::text::{SAID, Share, Told, shown};
+
+pub use super::bindings::agent_dispatch::policy::types::{Agent, Allowance, Piece};
+pub use super::bindings::aggregate::exports::agent_dispatch::policy::aggregate::{
+    Answer, Ask, Decision,
+};
+
+/// One dispatch; its place in the situation is its number.
+#[derive(Debug)]
+pub struct Item<'a> {
+    /// The agent's name.
+    pub agent: &'a str,
+    /// What it was asked.
+    pub task: &'a str,
+    /// What the caller gave along; empty for none.
+    pub context: &'a str,
+    /// `text` or `json`.
+    pub answer_format: &'a str,
+    /// The item whose conversation this one continues.
+    pub continues: Option<u32>,
+    /// What the policy wrote on it.
+    pub tag: &'a str,
+    /// 0 for what the caller asked.
+    pub round: u32,
+    /// How far it has come.
+    pub state: ItemState<'a>,
+}
+
+/// How far an item has come.
+#[derive(Debug)]
+pub enum ItemState<'a> {
+    /// It is on, or not started yet.
+    Running,
+    /// It ended, well or not.
+    Settled(Told<'a>),
+    /// It was ended before its time.
+    Cancelled(Told<'a>),
+}
+
+impl<'a> ItemState<'a> {
+    fn told(&self) -> Option<&Told<'a>> {
+        match self {
+            Self::Running => None,
+            Self::Settled(told) | Self::Cancelled(told) => Some(told),
+        }
+    }
+}
+
+/// All that has happened so far.
+#[derive(Debug)]
+pub struct Situation<'a> {
+    /// In the order in which they were asked.
+    pub items: Vec<Item<'a>>,
+    /// Whom the policy may ask.
+    pub agents: &'a [Agent],
+    /// The agent that the caller chose for putting the answers together.
+    pub aggregator: Option<&'a str>,
+    /// Who asks.
+    pub caller: Option<&'a str>,
+    /// What for.
+    pub goal: Option<&'a str>,
+    /// What there was to use up.
+    pub granted: Allowance,
+    /// What is left of it.
+    pub left: Allowance,
+}
+
+impl Situation<'_> {
+    /// The full text of an item's reply, as far as there is one.
+    fn text(&self, number: u32) -> &str {
+        let item = self.items.get(number as usize);
+        item.and_then(|item| item.state.told()).map_or("", |told| told.text)
+    }
+
+    fn fit(&self, limit: usize) -> wit::Situation {
+        let mut texts: Vec<&str> = [self.caller, self.goal].into_iter().flatten().collect();
+        for item in &self.items {
+            texts.extend([item.task, item.context, item.tag]);
+            if let ItemState::Settled(told) = &item.state {
+                texts.extend(told.texts());
+            }
+        }
+        texts.extend(self.agents.iter().filter_map(|agent| agent.description.as_deref()));
+        let share = Share::of(limit, &texts);
+        let items = self.items.iter().zip(0..).map(|(item, id)| wit::Item {
+            id,
+            agent: item.agent.to_owned(),
+            task: share.fit(item.task),
+            context: share.fit_optional(Some(item.context)),
+            answer_format: item.answer_format.to_owned(),
+            continues: item.continues,
+            tag: share.fit(item.tag),
+            round: item.round,
+            state: match &item.state {
+                ItemState::Running => wit::ItemState::Running,
+                ItemState::Settled(told) => wit::ItemState::Settled(told.fit(share)),
+                ItemState::Cancelled(_) => wit::ItemState::Cancelled,
+            },
+            facts: Vec::new(),
+        });
+        wit::Situation {
+            items: items.collect(),
+            agents: self.agents.iter().map(|agent| share.agent(agent)).collect(),
+            aggregator: self.aggregator.map(str::to_owned),
+            caller: share.fit_optional(self.caller),
+            goal: share.fit_optional(self.goal),
+            granted: self.granted.clone(),
+            left: self.left.clone(),
+            facts: Vec::new(),
+        }
+    }
+
+    /// What is wrong with a decision in this situation.
+    fn problem(&self, decision: &Decision) -> Option<String> {
+        match decision {
+            Decision::Wait if self.items.iter().all(|item| item.state.told().is_some()) => {
+                Some("it waits, and nothing runs".to_owned())
+            }
+            Decision::Ask(asks) if asks.is_empty() => Some("it asks nobody".to_owned()),
+            Decision::Ask(asks) => asks.iter().zip(0..).find_map(|(ask, place)| {
+                self.problem_of_ask(ask).or_else(|| {
+                    let same = |other: &Ask| {
+                        ask.continues.is_some_and(|item| other.continues == Some(item))
+                    };
+                    asks[..place]
+                        .iter()
+                        .any(same)
+                        .then(|| "it continues one conversation twice at once".to_owned())
+                })
+            }),
+            Decision::Answer(Answer::Item(item)) => self.problem_of_reply(*item),
+            Decision::Answer(Answer::Text(pieces)) => self.problem_of_pieces(pieces),
+            Decision::Wait | Decision::GiveUp(_) => None,
+        }
+    }
+
+    fn problem_of_ask(&self, ask: &Ask) -> Option<String> {
+        let agent = shown(&ask.agent, 40);
+        if !self.agents.iter().any(|known| known.name == ask.agent) {
+            let names: Vec<&str> = self.agents.iter().map(|agent| agent.name.as_str()).collect();
+            return Some(format!(
+                "it asks '{agent}', and may ask only: {}; `may_ask` in its entry adds others",
+                shown(&names.join(", "), SAID)
+            ));
+        }
+        if ask.task.trim().is_empty() {
+            return Some(format!("it asks '{agent}' nothing: the task is blank"));
+        }
+        if !["text", "json"].contains(&ask.answer_format.as_str()) {
+            let format = shown(&ask.answer_format, 40);
+            return Some(format!("the answer format is '{format}', not text or json"));
+        }
+        if let Some(item) = ask.continues {
+            if let Some(problem) = self.problem_of_reply(item) {
+                return Some(problem);
+            }
+            if self.items.get(item as usize).is_some_and(|earlier| earlier.agent != ask.agent) {
+                return Some(format!("it has '{agent}' continue another agent's conversation"));
+            }
+            let runs = |later: &Item| later.continues == Some(item) && later.state.told().is_none();
+            if self.items.iter().any(runs) {
+                return Some("it continues a conversation that goes on already".to_owned());
+            }
+        }
+        self.problem_of_pieces(&ask.context)
+    }
+
+    fn problem_of_pieces(&self, pieces: &[Piece]) -> Option<String> {
+        pieces::named(pieces).find_map(|item| self.problem_of_reply(item))
+    }
+
+    fn problem_of_reply(&self, item: u32) -> Option<String> {
+        match self.items.get(item as usize) {
+            None => Some(format!("there is no item {item}")),
+            Some(known) if known.state.told().is_none() => Some(format!("item {item} still runs")),
+            Some(_) => None,
+        }
+    }
+}
+
+/// An aggregate policy that is loaded and whose config it has accepted.
+pub struct Aggregate(Ready);
+
+/// A fresh instance of the component.
+fn instance(store: &mut Store<State>, loaded: &Loaded) -> wasmtime::Result<AggregatePolicy> {
+    let instance = AggregatePolicyPre::new(loaded.instance.clone())?.instantiate(&mut *store)?;
+    store.data_mut().set_instantiated();
+    Ok(instance)
+}
+
+impl Aggregate {
+    /// The policy's name and, in brackets, which component it is.
+    pub fn title(&self) -> String {
+        self.0.title()
+    }
+}
+
+impl Steps for Aggregate {
+    const KIND: &'static str = "aggregate";
+    type Situation<'a> = Situation<'a>;
+    type Decision = Decision;
+
+    async fn load(host: &Arc<Host>, source: &Source) -> Result<Self, PolicyError> {
+        let check = |store: &mut Store<State>, loaded: &Loaded, config: &str| {
+            instance(store, loaded)?.agent_dispatch_policy_aggregate().call_check(store, config)
+        };
+        Ok(Self(Ready::load(host, source, Self::KIND, check).await?))
+    }
+
+    async fn step(&self, situation: &Self::Situation<'_>) -> Result<Decision, PolicyError> {
+        let seen = situation.fit(mebibytes(self.0.limits.input_mib));
+        let config = self.0.config.clone();
+        let call = move |store: &mut Store<State>, loaded: &Loaded| {
+            let instance = instance(store, loaded)?;
+            instance.agent_dispatch_policy_aggregate().call_step(store, &config, &seen)
+        };
+        let decision = self.0.call(call).await?;
+        match situation.problem(&decision) {
+            None => Ok(decision),
+            Some(problem) => Err(self.0.error(Failure::BadDecision(problem))),
+        }
+    }
+    fn join(
+        &self,
+        situation: &Self::Situation<'_>,
+        pieces: &[Piece],
+    ) -> Result<String, PolicyError> {
+        let joined = pieces::join(pieces, |number| situation.text(number));
+        joined.map_err(|failure| self.0.error(failure))
+    }
+}

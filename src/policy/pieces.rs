@@ -1,0 +1,73 @@
+//! Texts that a policy puts together from its own words and parts of replies.
+
+use super::bindings::agent_dispatch::policy::types::{Piece, Span};
+use super::error::Failure;
+
+/// Longest text that is put together, in bytes: a policy of a few lines can name a large
+/// reply a thousand times.
+const JOINED_BYTES: usize = 64 << 20;
+
+/// Which replies do these pieces name?
+pub(super) fn named(pieces: &[Piece]) -> impl Iterator<Item = u32> {
+    pieces.iter().filter_map(|piece| match piece {
+        Piece::Text(_) => None,
+        Piece::Reply(span) => Some(span.reply),
+    })
+}
+
+/// Puts the text together; `reply` gives the full text of a reply.
+///
+/// # Errors
+///
+/// [`Failure::Bound`] where it is longer than any prompt or answer can be.
+pub(super) fn join<'t>(
+    pieces: &'t [Piece],
+    reply: impl Fn(u32) -> &'t str,
+) -> Result<String, Failure> {
+    let texts = pieces.iter().map(|piece| match piece {
+        Piece::Text(text) => text.as_str(),
+        Piece::Reply(Span { reply: number, start, end }) => part(reply(*number), *start, *end),
+    });
+    let size = texts.clone().map(str::len).fold(0, usize::saturating_add);
+    if size > JOINED_BYTES {
+        let bound = format!("{} MiB of text put together", JOINED_BYTES >> 20);
+        return Err(Failure::Bound { bound });
+    }
+    let mut joined = String::with_capacity(size);
+    joined.extend(texts);
+    Ok(joined)
+}
+
+/// The bytes of a text from `start` to `end`, moved to the front of the characters they
+/// lie in.
+fn part(text: &str, start: u64, end: u64) -> &str {
+    let place = |at: u64| text.floor_char_boundary(usize::try_from(at).unwrap_or(usize::MAX));
+    text.get(place(start)..place(end)).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn span(reply: u32, start: u64, end: u64) -> Piece {
+        Piece::Reply(Span { reply, start, end })
+    }
+
+    #[test]
+    fn parts_are_cut_at_characters_and_stay_within_the_text() {
+        let texts = ["äbc", "second"];
+        let joined = |pieces: &[Piece]| join(pieces, |number| texts[number as usize]).ok();
+        let pieces = [span(0, 1, 3), Piece::Text("|".into()), span(1, 2, u64::MAX)];
+        assert_eq!(joined(&pieces).as_deref(), Some("äb|cond"));
+        assert_eq!(joined(&[span(1, 4, 2), span(1, 90, 99)]).as_deref(), Some(""));
+    }
+
+    #[test]
+    fn a_reply_that_is_named_again_and_again_has_an_end() {
+        let long = "x".repeat(1 << 20);
+        let pieces = vec![span(0, 0, u64::MAX); 65];
+        assert!(join(&pieces[1..], |_| &long).is_ok());
+        let error = join(&pieces, |_| &long).expect_err("it is too long").to_string();
+        assert_eq!(error, "it was stopped: more than 64 MiB of text put together");
+    }
+}

@@ -1,0 +1,87 @@
+//! From a tool call's arguments to what the core is asked.
+
+use serde_json::Value;
+
+use super::arguments::Arguments;
+use crate::dispatch::{Conversation, Dialogue, Newcomer, Parallel, Request};
+
+/// A dispatch, whose answer may be one that was given before.
+pub(super) fn dispatch(arguments: &Arguments) -> Result<Request, String> {
+    Ok(Request { fresh: arguments.flag("fresh")?, ..task(arguments)? })
+}
+
+/// A dispatch within a conversation.
+pub(super) fn session(arguments: &Arguments) -> Result<Request, String> {
+    let conversation = Conversation::from_id(&arguments.text("session_id")?);
+    Ok(Request { conversation, ..task(arguments)? })
+}
+
+/// A dispatch that somebody watches: it is always done, and for nobody else.
+pub(super) fn stream(arguments: &Arguments) -> Result<Request, String> {
+    Ok(Request { conversation: Conversation::New, ..task(arguments)? })
+}
+
+/// Several dispatches, as a list or as the text of one.
+pub(super) fn parallel(arguments: &Arguments) -> Result<Parallel, String> {
+    let read;
+    let items = match arguments.given("dispatches") {
+        Some(Value::String(text)) => {
+            read = serde_json::from_str(text)
+                .map_err(|error| format!("'dispatches' is no JSON: {error}"))?;
+            &read
+        }
+        Some(value) => value,
+        None => &Value::Null,
+    };
+    let Value::Array(items) = items else {
+        return Err("'dispatches' has to be a list of objects, each with agent and task".to_owned());
+    };
+    let dispatches = items.iter().enumerate().map(|(place, item)| {
+        let part = format!("dispatches[{place}]");
+        match item {
+            Value::Object(item) => dispatch(&Arguments::part(&part, item.clone())),
+            _ => Err(format!("'{part}' has to be an object with agent and task")),
+        }
+    });
+    Ok(Parallel {
+        dispatches: dispatches.collect::<Result<_, _>>()?,
+        aggregator: arguments.name("aggregate")?,
+        policy: arguments.name("aggregate_policy")?,
+    })
+}
+
+/// A dialogue of two agents.
+pub(super) fn dialogue(arguments: &Arguments) -> Result<Dialogue, String> {
+    let max_rounds = arguments.given("max_rounds").map(|_| arguments.count("max_rounds"));
+    let max_rounds = max_rounds.transpose()?.map(|rounds| rounds.try_into().unwrap_or(u32::MAX));
+    Ok(Dialogue {
+        requester: arguments.required("requester")?,
+        responder: arguments.required("responder")?,
+        topic: arguments.required("topic")?,
+        max_rounds,
+        policy: arguments.name("policy")?,
+    })
+}
+
+/// A directory that is to be an agent.
+pub(super) fn newcomer(arguments: &Arguments) -> Result<Newcomer, String> {
+    Ok(Newcomer {
+        name: arguments.required("name")?,
+        directory: arguments.required("directory")?.into(),
+        description: arguments.text("description")?,
+        ..Newcomer::default()
+    })
+}
+
+/// What all dispatches have in common.
+fn task(arguments: &Arguments) -> Result<Request, String> {
+    Ok(Request {
+        agent: arguments.required("agent")?,
+        task: arguments.required("task")?,
+        context: arguments.text("context")?,
+        caller: arguments.text("caller")?,
+        goal: arguments.text("goal")?,
+        timeout_seconds: arguments.count("timeout_seconds")?,
+        ..Request::default()
+    })
+}
