@@ -1,9 +1,9 @@
-//! The proof that the interfaces for aggregates and dialogues carry what they must:
-//! whole loops, played by a small host in memory with one component that exports
-//! both kinds. Nothing of the program itself is involved.
+//! The built-in policies for aggregates and dialogues, each in whole loops that a small
+//! host in memory plays with its component. Nothing of the program itself is involved.
 
+use std::collections::HashMap;
 use std::path::Path;
-use std::sync::LazyLock;
+use std::sync::{LazyLock, Mutex};
 
 use wasmtime::component::{Component, HasSelf, Linker};
 use wasmtime::{Engine, Store};
@@ -11,25 +11,34 @@ use wasmtime::{Engine, Store};
 mod aggregate;
 mod call;
 mod dialogue;
+mod judge_and_refine;
+mod map_reduce;
 
 mod bindings {
     #![allow(unsafe_code, missing_docs, clippy::pedantic)]
     wasmtime::component::bindgen!({
         path: "wit",
-        inline: "
-            package test:both-kinds;
-            world both {
-                include agent-dispatch:policy/aggregate-policy@0.1.0;
-                include agent-dispatch:policy/dialogue-policy@0.1.0;
-            }
-        ",
-        world: "test:both-kinds/both",
+        world: "aggregate-policy",
         additional_derives: [PartialEq],
     });
+
+    /// The world of dialogue policies; what both kinds share is that of the one above.
+    pub(super) mod dialogues {
+        wasmtime::component::bindgen!({
+            path: "wit",
+            world: "dialogue-policy",
+            additional_derives: [PartialEq],
+            with: {
+                "agent-dispatch:policy/types": super::agent_dispatch::policy::types,
+                "agent-dispatch:policy/host": super::agent_dispatch::policy::host,
+            },
+        });
+    }
 }
-use bindings::Both;
+use bindings::AggregatePolicy;
 use bindings::agent_dispatch::policy::{host, types};
-use types::{Agent, Allowance, Piece, Reply, Span};
+use bindings::dialogues::DialoguePolicy;
+use types::{Agent, Allowance, Piece, PolicyError, Reply, Span};
 
 /// How many bytes of a reply a policy gets to see here.
 const INPUT_LIMIT: usize = 4000;
@@ -40,21 +49,45 @@ impl host::Host for NoLog {
     fn log(&mut self, _level: host::Level, _message: String) {}
 }
 
-static PROOF: LazyLock<(Engine, Component)> = LazyLock::new(|| {
-    let engine = Engine::default();
-    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/policies/proof.wasm");
-    let component = Component::from_file(&engine, file).unwrap();
-    (engine, component)
-});
+/// The built-in component of this name; a test process compiles each one once.
+fn component(name: &'static str) -> (Engine, Component) {
+    static COMPILED: LazyLock<(Engine, Mutex<HashMap<&str, Component>>)> =
+        LazyLock::new(Default::default);
+    let (engine, compiled) = &*COMPILED;
+    let mut compiled = compiled.lock().unwrap();
+    let component = compiled.entry(name).or_insert_with(|| {
+        let built = Path::new(env!("CARGO_MANIFEST_DIR")).join("plugins/built");
+        Component::from_file(engine, built.join(name).with_extension("wasm")).unwrap()
+    });
+    (engine.clone(), component.clone())
+}
 
 /// A fresh instance, as for every call: what a policy knows it was told.
-fn instance() -> (Store<NoLog>, Both) {
-    let (engine, component) = &*PROOF;
-    let mut linker = Linker::new(engine);
-    Both::add_to_linker::<_, HasSelf<_>>(&mut linker, |state| state).unwrap();
-    let mut store = Store::new(engine, NoLog);
-    let policy = Both::instantiate(&mut store, component, &linker).unwrap();
+fn aggregate_policy(name: &'static str) -> (Store<NoLog>, AggregatePolicy) {
+    let (engine, component) = component(name);
+    let mut linker = Linker::new(&engine);
+    AggregatePolicy::add_to_linker::<_, HasSelf<_>>(&mut linker, |state| state).unwrap();
+    let mut store = Store::new(&engine, NoLog);
+    let policy = AggregatePolicy::instantiate(&mut store, &component, &linker).unwrap();
     (store, policy)
+}
+
+/// The same of a policy for dialogues.
+fn dialogue_policy(name: &'static str) -> (Store<NoLog>, DialoguePolicy) {
+    let (engine, component) = component(name);
+    let mut linker = Linker::new(&engine);
+    DialoguePolicy::add_to_linker::<_, HasSelf<_>>(&mut linker, |state| state).unwrap();
+    let mut store = Store::new(&engine, NoLog);
+    let policy = DialoguePolicy::instantiate(&mut store, &component, &linker).unwrap();
+    (store, policy)
+}
+
+/// What is wrong with a config, in the policy's words.
+fn refusal(checked: Result<(), PolicyError>) -> String {
+    match checked {
+        Err(PolicyError::InvalidConfig(text)) => text,
+        other => panic!("it was not refused: {other:?}"),
+    }
 }
 
 fn agent(name: &str) -> Agent {
@@ -131,4 +164,9 @@ fn failed(error: &str) -> Reply {
         error: Some(error.into()),
         ..reply("")
     }
+}
+
+/// More than a policy gets to see, no part of it like another.
+fn large() -> String {
+    (0..2000).fold(String::new(), |text, number| text + &number.to_string() + "\n")
 }

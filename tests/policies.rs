@@ -134,11 +134,10 @@ fn list_finds_policies_that_are_not_there() {
 #[test]
 fn a_policy_of_another_kind_is_told_apart() {
     let world = world_with_house("");
-    let proof = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/policies/proof.wasm");
-    fs::copy(proof, world.path("policies/house.wasm")).expect("a component");
+    put(&world, "aggregate-majority.wasm");
     let reply = world.run(&["dispatch", "infra", "look", "--json"]).json();
     let error = reply["error"].as_str().expect("error");
-    assert!(error.contains("is no prompt policy, but one for: aggregate, dialogue"), "{error}");
+    assert!(error.contains("is no prompt policy, but one for: aggregate"), "{error}");
 }
 
 #[test]

@@ -227,7 +227,8 @@ fn doctor_names_all_that_is_amiss() {
     assert_eq!(ills(&said).len(), 3, "{said}");
 
     fs::write(world.path("broken.wasm"), "no component").expect("a file");
-    let proof = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/policies/proof.wasm");
+    let vote =
+        PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("plugins/built/aggregate-majority.wasm");
     script(&world.path("bin/sick"), "#!/bin/sh\necho no licence\nexit 3\n");
     world.agent("shop", "answer hello");
     world.config(&format!(
@@ -239,10 +240,10 @@ fn doctor_names_all_that_is_amiss() {
 policies:
   broken: {{component: ./broken.wasm}}
   spare: {{component: ./nowhere.wasm}}
-  proof: {{component: {}}}
+  vote: {{component: {}}}
 settings: {{default_timeout: soon, colour: red}}
 ",
-        proof.display()
+        vote.display()
     ));
     register(&world, &json!({"command": "/nowhere/agent-dispatch", "args": ["serve"]}));
     let ill = run(&world, &["doctor", "--json"]);
@@ -258,7 +259,7 @@ settings: {{default_timeout: soon, colour: red}}
         ("Policies", "fail", "policy 'broken'"),
         ("Policies", "fail", "there is no describe policy 'nobody'"),
         ("Policies", "warn", "policy 'spare'"),
-        ("Policies", "warn", "policy 'proof'"),
+        ("Policies", "warn", "policy 'vote'"),
         ("Agents", "fail", "gone: "),
         ("Claude Code", "warn", "/nowhere/agent-dispatch serve"),
     ] {

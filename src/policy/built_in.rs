@@ -29,6 +29,51 @@ const ALL: &[BuiltIn] = &[
         kind: "describe",
         bytes: include_bytes!("../../plugins/built/describe-detailed.wasm"),
     },
+    BuiltIn {
+        name: "synthesize",
+        kind: "aggregate",
+        bytes: include_bytes!("../../plugins/built/aggregate-synthesize.wasm"),
+    },
+    BuiltIn {
+        name: "concatenate",
+        kind: "aggregate",
+        bytes: include_bytes!("../../plugins/built/aggregate-concatenate.wasm"),
+    },
+    BuiltIn {
+        name: "majority",
+        kind: "aggregate",
+        bytes: include_bytes!("../../plugins/built/aggregate-majority.wasm"),
+    },
+    BuiltIn {
+        name: "first-success",
+        kind: "aggregate",
+        bytes: include_bytes!("../../plugins/built/aggregate-first-success.wasm"),
+    },
+    BuiltIn {
+        name: "judge-and-refine",
+        kind: "aggregate",
+        bytes: include_bytes!("../../plugins/built/aggregate-judge-and-refine.wasm"),
+    },
+    BuiltIn {
+        name: "map-reduce",
+        kind: "aggregate",
+        bytes: include_bytes!("../../plugins/built/aggregate-map-reduce.wasm"),
+    },
+    BuiltIn {
+        name: "resolved",
+        kind: "dialogue",
+        bytes: include_bytes!("../../plugins/built/dialogue-resolved.wasm"),
+    },
+    BuiltIn {
+        name: "no-progress",
+        kind: "dialogue",
+        bytes: include_bytes!("../../plugins/built/dialogue-no-progress.wasm"),
+    },
+    BuiltIn {
+        name: "budget",
+        kind: "dialogue",
+        bytes: include_bytes!("../../plugins/built/dialogue-budget.wasm"),
+    },
 ];
 
 /// The built-in policy of this kind and name.

@@ -3,12 +3,30 @@
 use super::bindings::exports::agent_dispatch::policy::aggregate::{
     Answer, Ask, Decision, Item, ItemState, Situation,
 };
-use super::types::Reply;
-use super::{Texts, agent, allowance, instance, seen};
+use super::types::{PolicyError, Reply};
+use super::{Texts, agent, aggregate_policy, allowance, seen};
+
+/// A policy as it is chosen: its component and its config.
+#[derive(Clone, Copy)]
+pub(crate) struct Policy(pub(crate) &'static str, pub(crate) &'static str);
+
+impl Policy {
+    fn decide(self, situation: &Situation) -> Decision {
+        let (mut store, policy) = aggregate_policy(self.0);
+        let policy = policy.agent_dispatch_policy_aggregate();
+        policy.call_step(&mut store, self.1, situation).unwrap().unwrap()
+    }
+
+    /// Is the config usable?
+    pub(crate) fn check(self) -> Result<(), PolicyError> {
+        let (mut store, policy) = aggregate_policy(self.0);
+        policy.agent_dispatch_policy_aggregate().call_check(&mut store, self.1).unwrap()
+    }
+}
 
 /// What a host keeps of one call, and what it does with a decision.
 pub(crate) struct Call {
-    config: &'static str,
+    policy: Policy,
     pub(crate) situation: Situation,
     /// What the items were given to read.
     contexts: Vec<String>,
@@ -26,11 +44,36 @@ pub(crate) enum Next {
     GivesUp(String),
 }
 
+impl Next {
+    /// What was asked.
+    pub(crate) fn asked(self) -> Vec<(u32, Ask)> {
+        match self {
+            Self::Asks(asks) => asks,
+            other => panic!("nothing was asked: {other:?}"),
+        }
+    }
+
+    /// The one thing that was asked.
+    pub(crate) fn asked_one(self) -> (u32, Ask) {
+        let mut asks = self.asked();
+        assert_eq!(asks.len(), 1, "{asks:?}");
+        asks.remove(0)
+    }
+
+    /// Why it gave up.
+    pub(crate) fn reason(self) -> String {
+        match self {
+            Self::GivesUp(reason) => reason,
+            other => panic!("it did not give up: {other:?}"),
+        }
+    }
+}
+
 impl Call {
     /// One running item for each agent, with the same task; `chief` aggregates.
-    pub(crate) fn new(config: &'static str, agents: &[&str]) -> Self {
+    pub(crate) fn new(policy: Policy, agents: &[&str]) -> Self {
         let mut call = Self {
-            config,
+            policy,
             situation: Situation {
                 items: vec![],
                 agents: agents.iter().chain(&["chief"]).map(|name| agent(name)).collect(),
@@ -79,9 +122,7 @@ impl Call {
 
     /// Asks the policy, and does what it says.
     pub(crate) fn step(&mut self) -> Next {
-        let (mut store, policy) = instance();
-        let policy = policy.agent_dispatch_policy_aggregate();
-        match policy.call_step(&mut store, self.config, &self.situation).unwrap().unwrap() {
+        match self.policy.decide(&self.situation) {
             Decision::Wait => {
                 assert!(self.any_running(), "a wait that never ends");
                 Next::Waits
@@ -119,11 +160,22 @@ impl Call {
 
     /// The item ends in this way; then the policy is asked again.
     pub(crate) fn settle(&mut self, id: u32, reply: Reply) -> Next {
+        self.end(id, reply);
+        self.step()
+    }
+
+    /// The item ends in this way, and the policy learns of it with its next call.
+    pub(crate) fn end(&mut self, id: u32, reply: Reply) {
         self.texts.0[id as usize] = Some(reply.text.clone());
         let item = &mut self.situation.items[id as usize];
         assert_eq!(item.state, ItemState::Running);
         item.state = ItemState::Settled(seen(reply));
-        self.step()
+    }
+
+    /// The item is ended by the host, and the policy learns of it with its next call.
+    pub(crate) fn cancel(&mut self, id: u32) {
+        self.texts.0[id as usize] = Some(String::new());
+        self.situation.items[id as usize].state = ItemState::Cancelled;
     }
 
     pub(crate) fn item(&self, id: u32) -> &Item {

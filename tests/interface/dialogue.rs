@@ -1,14 +1,25 @@
-//! The marker, the rule against going in circles, the rule about money.
+//! The marker that ends a dialogue, the rule against going in circles, the rule about money.
 
-use super::bindings::exports::agent_dispatch::policy::dialogue::{
+use super::bindings::dialogues::exports::agent_dispatch::policy::dialogue::{
     Decision, Side, Situation, Speak, Stop, Turn,
 };
 use super::types::{PolicyError, Reply};
-use super::{INPUT_LIMIT, Texts, agent, allowance, failed, instance, reply, seen};
+use super::{INPUT_LIMIT, Texts, agent, allowance, dialogue_policy, refusal, reply, seen};
+
+/// A policy as it is chosen: its component and its config.
+#[derive(Clone, Copy)]
+struct Policy(&'static str, &'static str);
+
+impl Policy {
+    fn check(self) -> Result<(), PolicyError> {
+        let (mut store, policy) = dialogue_policy(self.0);
+        policy.agent_dispatch_policy_dialogue().call_check(&mut store, self.1).unwrap()
+    }
+}
 
 /// A dialogue as a host keeps it.
 struct Dialogue {
-    config: &'static str,
+    policy: Policy,
     situation: Situation,
     texts: Texts,
 }
@@ -21,7 +32,7 @@ struct Spoken {
 }
 
 impl Dialogue {
-    fn new(config: &'static str) -> Self {
+    fn new(policy: Policy) -> Self {
         let situation = Situation {
             topic: "Why is it slow?".into(),
             requester: agent("web"),
@@ -31,13 +42,14 @@ impl Dialogue {
             left: allowance(),
             facts: vec![],
         };
-        Self { config, situation, texts: Texts::default() }
+        Self { policy, situation, texts: Texts::default() }
     }
 
     fn decide(&self) -> Decision {
-        let (mut store, policy) = instance();
+        let Policy(name, config) = self.policy;
+        let (mut store, policy) = dialogue_policy(name);
         let policy = policy.agent_dispatch_policy_dialogue();
-        policy.call_step(&mut store, self.config, &self.situation).unwrap().unwrap()
+        policy.call_step(&mut store, config, &self.situation).unwrap().unwrap()
     }
 
     fn spoken(&self) -> Spoken {
@@ -52,9 +64,6 @@ impl Dialogue {
     /// Whoever is spoken to replies with this; what the policy makes of it.
     fn turn(&mut self, reply: Reply) -> Decision {
         let Spoken { to: side, message, tag } = self.spoken();
-        if let Some(left) = &mut self.situation.left.spend_usd {
-            *left -= reply.cost_usd.unwrap_or_default();
-        }
         let earlier = self.situation.turns.iter().filter(|turn| turn.side == side).count();
         let round = u32::try_from(earlier).unwrap() + 1;
         self.texts.0.push(Some(reply.text.clone()));
@@ -85,54 +94,95 @@ fn reason(decision: Decision) -> String {
     }
 }
 
-const MARKER: &str = r#"{"rule": "marker"}"#;
-const NO_PROGRESS: &str = r#"{"rule": "no-progress"}"#;
-const BUDGET: &str = r#"{"rule": "budget", "share": 0.25}"#;
+const RESOLVED: Policy = Policy("dialogue-resolved", "{}");
+const NO_PROGRESS: Policy = Policy("dialogue-no-progress", "{}");
+const BUDGET: Policy = Policy("dialogue-budget", r#"{"max_usd": 0.5}"#);
 
 #[test]
 fn the_two_speak_in_turn_and_the_responder_begins() {
-    let mut dialogue = Dialogue::new(MARKER);
+    let mut dialogue = Dialogue::new(RESOLVED);
     let first = dialogue.spoken();
     assert_eq!(first.to, Side::Responder);
-    assert!(first.message.contains("'web'") && first.message.contains("Why is it slow?"));
+    assert!(first.message.contains("'web'"), "{}", first.message);
+    assert!(first.message.ends_with("\n\nTopic:\nWhy is it slow?"), "{}", first.message);
     let second = dialogue.goes_on("How slow?");
     assert_eq!(second.to, Side::Requester);
-    assert!(second.message.contains("'infra'") && second.message.contains("How slow?"));
-    assert!(second.message.contains("Why is it slow?"), "the requester is told the topic once");
+    assert!(second.message.starts_with("Topic:\nWhy is it slow?\n\n"), "{}", second.message);
+    assert!(second.message.contains("'infra' says:\n\nHow slow?\n\n"), "{}", second.message);
     let third = dialogue.goes_on("Nine seconds.");
     assert_eq!(third.to, Side::Responder);
-    assert!(third.message.contains("Nine seconds.") && !third.message.contains("Why is it slow?"));
+    assert!(third.message.contains("'web' says:\n\nNine seconds.\n\n"), "{}", third.message);
+    let fourth = dialogue.goes_on("Use a cache.");
+    assert_eq!(fourth.to, Side::Requester);
+    for message in [&third.message, &fourth.message] {
+        assert!(!message.contains("Topic:"), "told once to each: {message}");
+    }
+    for spoken in [first, second, third, fourth] {
+        assert!(spoken.message.contains("end your reply with [RESOLVED]"), "{}", spoken.message);
+    }
     let rounds: Vec<_> =
         dialogue.situation.turns.iter().map(|turn| (turn.side, turn.round)).collect();
-    assert_eq!(rounds, [(Side::Responder, 1), (Side::Requester, 1)]);
+    assert_eq!(rounds, [(Side::Responder, 1), (Side::Requester, 1), (Side::Responder, 2)]);
+}
+
+#[test]
+fn a_topic_is_told_whole() {
+    let mut dialogue = Dialogue::new(RESOLVED);
+    let topic = format!("{}[RESOLVED]", "Why? ".repeat(INPUT_LIMIT));
+    dialogue.situation.topic.clone_from(&topic);
+    assert!(dialogue.spoken().message.contains(&topic));
+    assert!(dialogue.goes_on("How slow?").message.contains(&topic));
 }
 
 #[test]
 fn a_message_that_ends_with_the_marker_resolves_it() {
-    for text in
-        ["Use a cache.\n[RESOLVED]", "Use a cache. **[RESOLVED]**.\n", "Use a cache `[RESOLVED]` _"]
-    {
-        let mut dialogue = Dialogue::new(MARKER);
-        dialogue.goes_on("How slow?");
-        assert_eq!(dialogue.resolved(text), "Use a cache");
+    for policy in [RESOLVED, NO_PROGRESS, BUDGET] {
+        for (text, answer) in [
+            ("Use a cache.\n[RESOLVED]", "Use a cache."),
+            ("Use a cache. **[RESOLVED]**.\n", "Use a cache."),
+            ("Use a cache `[RESOLVED]` _", "Use a cache"),
+            ("```\ncache: on\n```\n\n[RESOLVED]", "```\ncache: on\n```"),
+            ("The marker is [RESOLVED]. [RESOLVED]", "The marker is [RESOLVED]."),
+        ] {
+            let mut dialogue = Dialogue::new(policy);
+            dialogue.goes_on("How slow?");
+            assert_eq!(dialogue.resolved(text), answer);
+        }
     }
+    assert_eq!(Dialogue::new(RESOLVED).resolved("Use a cache. [RESOLVED]"), "Use a cache.");
+}
+
+#[test]
+fn the_marker_alone_agrees_with_what_the_other_side_said() {
+    for marker in ["[RESOLVED]", "\n**[RESOLVED]**\n", "***\n[RESOLVED].", "```\n[RESOLVED]\n```"] {
+        let mut dialogue = Dialogue::new(RESOLVED);
+        dialogue.goes_on("How slow?");
+        dialogue.goes_on("Nine seconds.");
+        let long = "Use a cache. ".repeat(INPUT_LIMIT);
+        dialogue.goes_on(&long);
+        assert_eq!(dialogue.resolved(marker), long, "{marker:?}");
+    }
+    let reason = reason(Dialogue::new(RESOLVED).turn(reply("[RESOLVED]")));
+    assert!(reason.contains("infra"), "{reason}");
 }
 
 #[test]
 fn what_is_too_long_for_the_policy_is_passed_on_whole() {
     let long = "Why? ".repeat(INPUT_LIMIT) + "That is why";
-    let mut dialogue = Dialogue::new(MARKER);
+    let mut dialogue = Dialogue::new(RESOLVED);
     assert!(dialogue.goes_on(&long).message.contains(&long));
-    assert_eq!(dialogue.resolved(&format!("{long}. [RESOLVED]\n")), long);
+    assert_eq!(dialogue.resolved(&format!("{long} **[RESOLVED]**\n")), long);
 }
 
 #[test]
 fn a_mention_of_the_marker_ends_nothing() {
-    let mut dialogue = Dialogue::new(MARKER);
+    let mut dialogue = Dialogue::new(RESOLVED);
     dialogue.goes_on("I will not say [RESOLVED] yet");
     dialogue.goes_on("[RESOLVED] is what you want to hear?");
     dialogue.goes_on("[resolved]");
     dialogue.goes_on("[RESOLVED]?");
+    dialogue.goes_on("Is it [RESOLVED]?");
+    dialogue.goes_on("[RESOLVED] **but** one thing is open.");
 }
 
 #[test]
@@ -166,54 +216,58 @@ fn what_is_cut_repeats_nothing() {
 }
 
 #[test]
-fn a_share_of_the_money_is_kept() {
-    let mut dialogue = Dialogue::new(BUDGET);
-    dialogue.situation.granted.spend_usd = Some(2.0);
-    dialogue.situation.left.spend_usd = Some(2.0);
-    let cost = |dollars| Reply { cost_usd: Some(dollars), ..reply("hm") };
-    assert!(matches!(dialogue.turn(cost(1.0)), Decision::Speak(_)));
-    assert!(matches!(dialogue.turn(cost(0.5)), Decision::Speak(_)), "a quarter is left, not less");
-    let reason = reason(dialogue.turn(cost(0.125)));
-    assert!(reason.contains("2.00") && reason.contains("0.38"), "{reason}");
+fn only_who_watches_for_it_minds_repetition() {
+    for policy in [RESOLVED, BUDGET] {
+        let mut dialogue = Dialogue::new(policy);
+        for _ in 0..4 {
+            dialogue.goes_on("me too");
+        }
+    }
+}
 
-    // Money counts as spent, whether or not a reply told what it cost.
-    let mut untold = Dialogue::new(BUDGET);
-    untold.situation.granted.spend_usd = Some(2.0);
-    untold.situation.left.spend_usd = Some(0.375);
-    assert!(matches!(untold.decide(), Decision::Stop(_)));
-
-    let mut unlimited = Dialogue::new(BUDGET);
-    assert!(matches!(unlimited.turn(cost(1e6)), Decision::Speak(_)));
+fn for_dollars(dollars: f64) -> Reply {
+    Reply { cost_usd: Some(dollars), ..reply("hm") }
 }
 
 #[test]
-fn a_side_that_fails_ends_the_dialogue() {
-    for config in [MARKER, NO_PROGRESS, BUDGET] {
-        let mut dialogue = Dialogue::new(config);
-        dialogue.goes_on("Is it [RESOLVED]?");
-        dialogue.goes_on("Nine seconds.");
-        // What was said by then neither resolves it nor repeats anything.
-        let cut_off = Reply { text: "It is [RESOLVED]".into(), ..failed("no money") };
-        let reason = reason(dialogue.turn(cut_off));
-        assert!(reason.contains("infra") && reason.contains("no money"), "{reason}");
+fn the_turns_may_cost_so_much() {
+    let mut dialogue = Dialogue::new(BUDGET);
+    assert!(matches!(dialogue.turn(for_dollars(0.25)), Decision::Speak(_)));
+    assert!(matches!(dialogue.turn(reply("for free")), Decision::Speak(_)));
+    assert!(matches!(dialogue.turn(for_dollars(0.125)), Decision::Speak(_)));
+    let reason = reason(dialogue.turn(for_dollars(0.125)));
+    assert!(reason.contains("$0.5000") && reason.contains("`max_usd` is 0.5"), "{reason}");
+}
+
+#[test]
+fn what_is_resolved_is_an_answer_whatever_it_cost() {
+    let mut dialogue = Dialogue::new(BUDGET);
+    let last = Reply { text: "Use a cache. [RESOLVED]".into(), size: 23, ..for_dollars(7.0) };
+    match dialogue.turn(last) {
+        Decision::Resolved(answer) => assert_eq!(dialogue.texts.join(&answer), "Use a cache."),
+        other => panic!("{other:?}"),
     }
 }
 
 #[test]
 fn a_wrong_config_is_refused_with_a_reason() {
-    let check = |config| {
-        let (mut store, policy) = instance();
-        policy.agent_dispatch_policy_dialogue().call_check(&mut store, config).unwrap()
-    };
-    for config in [MARKER, NO_PROGRESS, BUDGET] {
-        assert_eq!(check(config), Ok(()));
+    for policy in [RESOLVED, NO_PROGRESS, BUDGET] {
+        assert_eq!(policy.check(), Ok(()));
     }
-    for (config, why) in
-        [(r#"{"rule": "majority"}"#, "majority"), (r#"{"rule": "budget", "share": 2}"#, "0 to 1")]
-    {
-        match check(config) {
-            Err(PolicyError::InvalidConfig(text)) => assert!(text.contains(why), "{text}"),
-            other => panic!("{config}: {other:?}"),
-        }
+    for Policy(component, _) in [RESOLVED, NO_PROGRESS] {
+        let text = refusal(Policy(component, r#"{"marker": "[DONE]"}"#).check());
+        let name = component.strip_prefix("dialogue-").unwrap();
+        assert!(text.contains(&format!("`{name}`")) && text.contains("empty"), "{text}");
+    }
+    for (config, why) in [
+        ("", "missing field `max_usd`"),
+        ("{}", "{max_usd: 0.50}"),
+        (r#"{"max_usd": 0}"#, "more than 0"),
+        (r#"{"max_usd": -1.5}"#, "-1.5"),
+        (r#"{"max_usd": "$1"}"#, "{max_usd: 0.50}"),
+        (r#"{"max_usd": 1, "share": 0.5}"#, "`share`"),
+    ] {
+        let text = refusal(Policy(BUDGET.0, config).check());
+        assert!(text.contains(why), "{config}: {text}");
     }
 }

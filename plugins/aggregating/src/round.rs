@@ -1,25 +1,25 @@
-//! What every rule asks about the items of a situation.
+//! What every policy asks about the items of a situation.
 
 use crate::bindings::agent_dispatch::policy::types::{Piece, Reply, Span};
 use crate::bindings::exports::agent_dispatch::policy::aggregate::{Item, ItemState, Situation};
 
 /// The items that the caller asked for, and not a policy.
-pub(crate) fn of_caller(situation: &Situation) -> impl Iterator<Item = &Item> {
+pub fn of_caller(situation: &Situation) -> impl Iterator<Item = &Item> {
     situation.items.iter().filter(|item| item.round == 0)
 }
 
 /// Does any item still run?
-pub(crate) fn running(situation: &Situation) -> bool {
+pub fn running(situation: &Situation) -> bool {
     situation.items.iter().any(|item| matches!(item.state, ItemState::Running))
 }
 
 /// May the policy still ask so often, in so many rounds?
-pub(crate) fn may_ask(situation: &Situation, asks: u64, rounds: u32) -> bool {
+pub fn may_ask(situation: &Situation, asks: u64, rounds: u32) -> bool {
     asks <= situation.left.asks.into() && rounds <= situation.left.rounds
 }
 
 /// The item's reply, if it is a success.
-pub(crate) fn success(item: &Item) -> Option<&Reply> {
+pub fn success(item: &Item) -> Option<&Reply> {
     match &item.state {
         ItemState::Settled(reply) if reply.success => Some(reply),
         _ => None,
@@ -27,22 +27,24 @@ pub(crate) fn success(item: &Item) -> Option<&Reply> {
 }
 
 /// Why the item has no success to show.
-pub(crate) fn failure(item: &Item) -> String {
-    let why = match &item.state {
+pub fn failure(item: &Item) -> &str {
+    match &item.state {
         ItemState::Running => "still running",
         ItemState::Cancelled => "cancelled",
         ItemState::Settled(reply) => reply.error.as_deref().unwrap_or("failed without saying why"),
-    };
-    format!("{}: {why}", item.agent)
+    }
 }
 
 /// Why none of the items came to anything.
-pub(crate) fn failures<'items>(items: impl Iterator<Item = &'items Item>) -> String {
-    let failures: Vec<_> = items.filter(|item| success(item).is_none()).map(failure).collect();
+pub fn failures<'items>(items: impl Iterator<Item = &'items Item>) -> String {
+    let failures: Vec<_> = items
+        .filter(|item| success(item).is_none())
+        .map(|item| format!("{}: {}", item.agent, failure(item)))
+        .collect();
     format!("no agent succeeded ({})", failures.join("; "))
 }
 
 /// The item's reply from end to end, also where this policy saw only parts of it.
-pub(crate) fn whole(item: &Item) -> Piece {
+pub fn whole(item: &Item) -> Piece {
     Piece::Reply(Span { reply: item.id, start: 0, end: u64::MAX })
 }
