@@ -188,7 +188,7 @@ impl Dispatcher {
             };
             let round = talk.rounds_of(to) + 1;
             if round > talk.max_rounds {
-                let reason = format!("nothing was resolved in {} rounds", talk.max_rounds);
+                let reason = format!("not resolved within max_rounds = {}", talk.max_rounds);
                 return End::unresolved(reason);
             }
             let message = match decider.policy.join(&talk.situation(), &message) {

@@ -86,14 +86,15 @@ fn ending(reply: &Reply) -> String {
 
 fn dialogue(Heard { number, agent, news }: Heard<'_>) -> Option<Notice> {
     let turn = number + 1;
-    let what = match news {
-        News::Waiting => return None,
-        News::Running => format!("'{agent}' works"),
+    match news {
+        News::Running => Some(Notice::Status(format!("turn {turn}: '{agent}' works"))),
         News::Ended(reply) if reply.success => {
-            format!("'{agent}' says: {}", one_line(reply.result.trim(), ANSWER))
+            let said = one_line(reply.result.trim(), ANSWER);
+            Some(Notice::Event(format!("turn {turn}: '{agent}' says: {said}")))
         }
-        News::Ended(reply) => format!("'{agent}' {}", ending(reply)),
-        News::Event(_) => return None,
-    };
-    Some(Notice::Status(format!("turn {turn}: {what}")))
+        News::Ended(reply) => {
+            Some(Notice::Event(format!("turn {turn}: '{agent}' {}", ending(reply))))
+        }
+        News::Waiting | News::Event(_) => None,
+    }
 }
