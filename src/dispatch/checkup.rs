@@ -13,7 +13,9 @@ use super::reply::Refusal;
 use super::{Dispatcher, NO_AGENT};
 use crate::agent::ask;
 use crate::config::{Config, ProblemKind};
-use crate::policy::{PolicyError, Source, describe, prompt};
+use crate::policy::aggregate::Aggregate;
+use crate::policy::dialogue::Dialogue;
+use crate::policy::{PolicyError, Source, Steps as _, describe, prompt};
 
 /// How long a program may take to say its version.
 const VERSION_PATIENCE: Duration = Duration::from_secs(10);
@@ -116,6 +118,8 @@ impl Dispatcher {
         let mut chosen = vec![
             (prompt::KIND, &*config.settings.policies.prompt),
             (describe::KIND, &*config.settings.policies.describe),
+            (Aggregate::KIND, &*config.settings.policies.aggregate),
+            (Dialogue::KIND, &*config.settings.policies.dialogue),
         ];
         for agent in config.usable_agents() {
             chosen.push((prompt::KIND, config.prompt_policy(agent)));
@@ -144,13 +148,22 @@ impl Dispatcher {
             }
             checks.push(self.unchosen(config, name).await);
         }
+        for (name, entry) in config.policies.iter() {
+            let may_ask = entry.as_ref().map_or(&[][..], |entry| &entry.may_ask);
+            let unknown = may_ask.iter().filter(|agent| config.agent(agent).is_err());
+            checks.extend(unknown.map(|agent| {
+                let message = format!("'{name}' may ask '{agent}', which is no usable agent");
+                Check::new("Policies", Status::Warn, message)
+                    .advise("Correct `may_ask` in its entry.")
+            }));
+        }
         checks
     }
 
     /// A policy that nobody chooses: it may be of any kind.
     async fn unchosen(self: &Arc<Self>, config: &Config, name: &str) -> Check {
         let mut problems = Vec::new();
-        for kind in [prompt::KIND, describe::KIND] {
+        for kind in [prompt::KIND, describe::KIND, Aggregate::KIND, Dialogue::KIND] {
             let loaded = match Chosen::of(config, kind, name) {
                 Ok(chosen) => {
                     self.loads(&chosen.source, kind).await.map_err(|error| error.to_string())
@@ -176,7 +189,9 @@ impl Dispatcher {
     ) -> Result<String, PolicyError> {
         match kind {
             prompt::KIND => Ok(self.policies.prompt(source).await?.title()),
-            _ => Ok(self.policies.describe(source).await?.title()),
+            describe::KIND => Ok(self.policies.describe(source).await?.title()),
+            Aggregate::KIND => Ok(Aggregate::load(&self.policies, source).await?.title()),
+            _ => Ok(Dialogue::load(&self.policies, source).await?.title()),
         }
     }
 }

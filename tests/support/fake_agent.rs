@@ -10,7 +10,7 @@ use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Command, Stdio, exit, id};
 use std::thread::sleep;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// Where the script goes on in a process that replaced itself.
 const NEXT_STEP: &str = "FAKE_AGENT_NEXT_STEP";
@@ -85,6 +85,21 @@ fn follow_script() {
             "close-stdout" => {
                 go_on(Command::new(myself()).stdout(Stdio::null()), number + 1);
             }
+            // Says so many things, at once or so many milliseconds apart.
+            "chatter" => {
+                for number in 0..rest.parse().expect("chatter COUNT") {
+                    print!("{}", said(&format!("event number {number}")));
+                }
+            }
+            "chatter-paced" => {
+                let (count, pause) = rest.split_once(' ').expect("chatter-paced COUNT MS");
+                for _ in 0..count.parse().expect("a number") {
+                    sleep(Duration::from_millis(pause.parse().expect("a number")));
+                    let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970");
+                    print!("{}", said(&format!("at {}", now.as_nanos())));
+                }
+            }
+            "pause" => sleep(Duration::from_millis(rest.parse().expect("pause MS"))),
             "touch" => fs::write(rest, "").expect("touch"),
             "wait" => wait_for(rest),
             // Adds a line to a file: how often did it come here?
@@ -235,13 +250,18 @@ fn record(prompt: &[u8]) {
 fn answer(text: &str) -> String {
     let session = session();
     let init = format!(r#"{{"type":"system","subtype":"init","session_id":"{session}"}}"#);
-    let said = format!(
-        r#"{{"type":"assistant","message":{{"role":"assistant","content":[{{"type":"text","text":"{text}"}}]}}}}"#
-    );
+    let said = said(text);
     let result = format!(
         r#"{{"type":"result","subtype":"success","is_error":false,"result":"{text}","session_id":"{session}","num_turns":2,"total_cost_usd":0.25,"duration_ms":1234,"permission_denials":[]}}"#
     );
-    format!("{init}\n{said}\n{result}\n")
+    format!("{init}\n{said}{result}\n")
+}
+
+/// The event of something that the agent says.
+fn said(text: &str) -> String {
+    format!(
+        r#"{{"type":"assistant","message":{{"role":"assistant","content":[{{"type":"text","text":"{text}"}}]}}}}"#
+    ) + "\n"
 }
 
 fn latin_1(text: &str) -> Vec<u8> {

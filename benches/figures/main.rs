@@ -8,8 +8,12 @@
 #![expect(clippy::print_stdout, reason = "a bench prints its figures")]
 
 #[expect(dead_code, reason = "shared with the tests, which use all of it")]
-#[path = "../tests/support/mod.rs"]
+#[path = "../../tests/support/mod.rs"]
 mod support;
+
+mod bare;
+mod forms;
+mod print;
 
 use std::fs;
 use std::io::{Read, Write};
@@ -19,17 +23,11 @@ use std::time::{Duration, Instant};
 
 use agent_dispatch::policy::prompt::{Agent, Request};
 use agent_dispatch::policy::{ComponentSource, Host, Limits, Source};
-use rmcp::model::{
-    CallToolRequestParams, CallToolResponse, CallToolResult, ContentBlock, ListToolsResult,
-    PaginatedRequestParams, ServerCapabilities, ServerConfig, Tool,
-};
-use rmcp::service::RequestContext;
-use rmcp::{ErrorData, RoleServer, ServerHandler, ServiceExt};
+use print::{figure, row, time};
 use serde_json::json;
 use support::mcp::{Client, Streams};
 use support::{BINARY, World, fake_agent, runner_of};
 
-const BARE_SERVER: &str = "bare-server";
 const STARTS: usize = 200;
 const CALLS: usize = 2000;
 const DISPATCHES: usize = 300;
@@ -39,12 +37,12 @@ const LISTS: usize = 200;
 const EDITS: usize = 50;
 
 fn main() {
-    if std::env::args().nth(1).as_deref() == Some(BARE_SERVER) {
-        return bare_server();
+    if std::env::args().nth(1).as_deref() == Some(bare::NAME) {
+        return bare::serve();
     }
     println!("{:58} {:>12} {:>12} {:>12}", "medians", "measured", "floor", "over");
     let wanted = std::env::args().nth(1).filter(|argument| !argument.starts_with('-'));
-    let groups: [(&str, fn()); 9] = [
+    let groups: [(&str, fn()); 13] = [
         ("start", start),
         ("memory", memory),
         ("policy_call", policy_call),
@@ -54,6 +52,10 @@ fn main() {
         ("first_dispatch", first_dispatch),
         ("list_agents", list_agents),
         ("edit_config", edit_config),
+        ("parallel_at_once", forms::parallel_at_once),
+        ("parallel_in_turns", forms::parallel_in_turns),
+        ("stream", forms::stream),
+        ("large_result", forms::large_result),
     ];
     for (name, measure) in groups {
         if wanted.as_deref().is_none_or(|wanted| name.contains(wanted)) {
@@ -69,7 +71,7 @@ fn start() {
         let (mut measured, mut floor) = (Vec::new(), Vec::new());
         for _ in 0..STARTS {
             measured.push(time(|| list_tools(Client::start(&world, streams))));
-            floor.push(time(|| list_tools(start_bare(&world, streams))));
+            floor.push(time(|| list_tools(bare::start(&world, streams))));
         }
         row(&format!("spawn → tools/list over {name}, ms"), measured, Some(floor));
     }
@@ -81,48 +83,10 @@ fn list_tools(mut client: Client) -> Client {
     client
 }
 
-fn start_bare(world: &World, streams: Streams) -> Client {
-    let myself = std::env::current_exe().expect("this program");
-    let mut command = world.command_of(myself.to_str().expect("UTF-8"));
-    Client::spawn(command.arg(BARE_SERVER).stderr(Stdio::inherit()), streams)
-}
-
-/// What rmcp alone costs: tools that do nothing, with all of wasmtime linked in.
-/// Over pipes it uses rmcp's own fast way, over sockets what rmcp falls back to.
-fn bare_server() {
-    struct Bare;
-    impl ServerHandler for Bare {
-        fn get_info(&self) -> ServerConfig {
-            ServerConfig::new(ServerCapabilities::builder().enable_tools().build())
-        }
-        async fn list_tools(
-            &self,
-            _: Option<PaginatedRequestParams>,
-            _: RequestContext<RoleServer>,
-        ) -> Result<ListToolsResult, ErrorData> {
-            let tool = |name| Tool::new(name, "does nothing", serde_json::Map::new());
-            Ok(ListToolsResult::with_all_items(vec![tool("one"), tool("two")]))
-        }
-        async fn call_tool(
-            &self,
-            _: CallToolRequestParams,
-            _: RequestContext<RoleServer>,
-        ) -> Result<CallToolResponse, ErrorData> {
-            let text = vec![ContentBlock::text("nothing")];
-            Ok(CallToolResponse::Complete(CallToolResult::success(text)))
-        }
-    }
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    runtime.expect("a runtime").block_on(async {
-        let session = Bare.serve(rmcp::transport::stdio_pipes()).await.expect("a client");
-        session.waiting().await.expect("its end");
-    });
-}
-
 /// Proportional set size of a server.
 fn memory() {
     let world = World::with_agent("answer ok");
-    let bare = list_tools(start_bare(&world, Streams::Pipes));
+    let bare = list_tools(bare::start(&world, Streams::Pipes));
     figure("memory of a bare server after tools/list, PSS, MiB", proportional_set_size(bare.pid()));
     let mut client = list_tools(Client::start(&world, Streams::Sockets));
     figure("memory after tools/list, PSS, MiB", proportional_set_size(client.pid()));
@@ -212,7 +176,7 @@ fn cached_dispatch() {
     // Within two seconds of its last change a file has to be read to know it.
     std::thread::sleep(Duration::from_secs(3));
     let mut client = Client::connect(&world);
-    let mut bare = start_bare(&world, Streams::Pipes);
+    let mut bare = bare::start(&world, Streams::Pipes);
     bare.initialize();
     let question = json!({"agent": "infra", "task": "the same"});
     client.tool("dispatch", question.clone());
@@ -278,7 +242,7 @@ fn list_agents() {
     for agents in [3, 1000] {
         let world = world_of(agents);
         let mut client = list_tools(Client::start(&world, Streams::Sockets));
-        let mut bare = list_tools(start_bare(&world, Streams::Sockets));
+        let mut bare = list_tools(bare::start(&world, Streams::Sockets));
         let (mut measured, mut floor) = (Vec::new(), Vec::new());
         for _ in 0..LISTS {
             measured.push(time(|| client.call("list_agents", json!({}))));
@@ -337,35 +301,6 @@ fn world_of(agents: usize) -> World {
         "    description: One of many agents, good for one thing or another\n    directory:";
     world.config(&yaml.replace("    directory:", described));
     world
-}
-
-fn time<T>(body: impl FnOnce() -> T) -> Duration {
-    let begin = Instant::now();
-    let result = body();
-    let elapsed = begin.elapsed();
-    // Ending what was started is not part of the figure.
-    drop(result);
-    elapsed
-}
-
-fn median(mut samples: Vec<Duration>) -> f64 {
-    samples.sort();
-    samples[samples.len() / 2].as_secs_f64() * 1000.0
-}
-
-fn row(name: &str, measured: Vec<Duration>, floor: Option<Vec<Duration>>) {
-    let measured = median(measured);
-    match floor.map(median) {
-        Some(floor) => {
-            let over = format!("{:.3} ({:.2}×)", measured - floor, measured / floor);
-            println!("{name:58} {measured:12.3} {floor:12.3} {over:>16}");
-        }
-        None => println!("{name:58} {measured:12.3}"),
-    }
-}
-
-fn figure(name: &str, value: f64) {
-    println!("{name:58} {value:12.2}");
 }
 
 fn proportional_set_size(pid: u32) -> f64 {
