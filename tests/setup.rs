@@ -240,7 +240,7 @@ fn doctor_names_all_that_is_amiss() {
 policies:
   broken: {{component: ./broken.wasm}}
   spare: {{component: ./nowhere.wasm}}
-  vote: {{component: {}}}
+  vote: {{component: {}, may_ask: [stranger]}}
 settings: {{default_timeout: soon, colour: red}}
 ",
         vote.display()
@@ -259,7 +259,7 @@ settings: {{default_timeout: soon, colour: red}}
         ("Policies", "fail", "policy 'broken'"),
         ("Policies", "fail", "there is no describe policy 'nobody'"),
         ("Policies", "warn", "policy 'spare'"),
-        ("Policies", "warn", "policy 'vote'"),
+        ("Policies", "warn", "'vote' may ask 'stranger'"),
         ("Agents", "fail", "gone: "),
         ("Claude Code", "warn", "/nowhere/agent-dispatch serve"),
     ] {
