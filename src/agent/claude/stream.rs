@@ -74,7 +74,7 @@ impl Stream {
         Self { asked_session: session.to_owned(), ..Self::default() }
     }
 
-    fn value(&mut self, value: &Value, observe: &mut (dyn FnMut(RunEvent) + Send)) -> bool {
+    fn value(&mut self, value: Value, observe: &mut (dyn FnMut(RunEvent) + Send)) -> bool {
         match value {
             Value::Array(events) => {
                 let mut any = false;
@@ -89,11 +89,11 @@ impl Stream {
     }
 
     /// Takes one event; false when it is none.
-    fn event(&mut self, event: &Value, observe: &mut (dyn FnMut(RunEvent) + Send)) -> bool {
+    fn event(&mut self, mut event: Value, observe: &mut (dyn FnMut(RunEvent) + Send)) -> bool {
         let Some(kind) = event["type"].as_str() else { return false };
         self.any_event = true;
         match (kind, event["subtype"].as_str()) {
-            ("system", Some("init")) => self.told_session(event, observe),
+            ("system", Some("init")) => self.told_session(&event, observe),
             ("system", Some("api_retry")) => observe(RunEvent::ApiRetry {
                 attempt: event["attempt"].as_u64(),
                 status: event["error_status"].as_u64(),
@@ -101,11 +101,11 @@ impl Stream {
             ("system", Some("permission_denied")) => {
                 self.tool_denied(&event["tool_name"], Some(observe));
             }
-            ("assistant", _) => self.assistant(event, observe),
-            ("user", _) => self.tool_results(event, observe),
+            ("assistant", _) => self.assistant(&mut event, observe),
+            ("user", _) => self.tool_results(&event, observe),
             ("result", _) => {
-                self.told_session(event, observe);
-                self.finished(event);
+                self.told_session(&event, observe);
+                self.finished(&mut event);
             }
             _ => {}
         }
@@ -122,7 +122,8 @@ impl Stream {
         }
     }
 
-    fn assistant(&mut self, event: &Value, observe: &mut (dyn FnMut(RunEvent) + Send)) {
+    fn assistant(&mut self, event: &mut Value, observe: &mut (dyn FnMut(RunEvent) + Send)) {
+        let of_subagent = event["parent_tool_use_id"].is_string();
         let message = &event["message"];
         // An error of the API comes as a message of this model; it is no answer.
         if message["model"] == "<synthetic>" {
@@ -130,14 +131,13 @@ impl Stream {
             return;
         }
         self.api_error = None;
-        let of_subagent = event["parent_tool_use_id"].is_string();
         let mut said = String::new();
-        for block in message["content"].as_array().into_iter().flatten() {
-            match (block["type"].as_str(), &block["text"], &block["name"]) {
-                (Some("text"), Value::String(text), _) => said.push_str(text),
-                (Some("tool_use"), _, Value::String(name)) => {
-                    self.tool_used(name, block, observe);
-                }
+        let content = event.pointer_mut("/message/content").and_then(Value::as_array_mut);
+        for block in content.into_iter().flatten() {
+            match block["type"].as_str() {
+                Some("text") if said.is_empty() => said = taken(block, "text").unwrap_or_default(),
+                Some("text") => said.push_str(block["text"].as_str().unwrap_or_default()),
+                Some("tool_use") => self.tool_used(block, observe),
                 _ => {}
             }
         }
@@ -147,8 +147,8 @@ impl Stream {
         }
     }
 
-    fn tool_used(&mut self, name: &str, block: &Value, observe: &mut (dyn FnMut(RunEvent) + Send)) {
-        let name = beginning(name);
+    fn tool_used(&mut self, block: &Value, observe: &mut (dyn FnMut(RunEvent) + Send)) {
+        let Some(name) = block["name"].as_str().map(beginning) else { return };
         if let Some(id) = block["id"].as_str()
             && self.tools.len() < TOOLS_BOUND
         {
@@ -194,7 +194,7 @@ impl Stream {
         }
     }
 
-    fn finished(&mut self, event: &Value) {
+    fn finished(&mut self, event: &mut Value) {
         for denial in event["permission_denials"].as_array().into_iter().flatten() {
             self.tool_denied(if denial.is_string() { denial } else { &denial["tool_name"] }, None);
         }
@@ -202,16 +202,16 @@ impl Stream {
             let added: f64 = models.values().filter_map(|usage| amount(&usage["costUSD"])).sum();
             self.added_cost = Some(self.added_cost.unwrap_or(0.0) + added);
         }
+        let answer = taken(event, "result");
         let text = |name: &str| event[name].as_str().unwrap_or_default().to_owned();
         self.result = Some(RunResult {
             subtype: text("subtype"),
             // What is not said to be fine is not fine.
             is_error: event["is_error"].as_bool().unwrap_or(true),
-            text: match &event["result"] {
-                Value::String(text) => text.clone(),
+            text: answer.unwrap_or_else(|| match &event["result"] {
                 Value::Null => String::new(),
                 other => other.to_string(),
-            },
+            }),
             errors: event["errors"]
                 .as_array()
                 .into_iter()
@@ -231,6 +231,14 @@ impl Stream {
         let room = OTHER_OUTPUT_BOUND.saturating_sub(self.other_output.len() + 1);
         self.other_output.push_str(&line[..line.floor_char_boundary(room)]);
         self.other_output.push('\n');
+    }
+}
+
+/// A text of an event, taken out of it and not copied: answers can be long.
+fn taken(event: &mut Value, name: &str) -> Option<String> {
+    match event.get_mut(name) {
+        Some(Value::String(text)) => Some(std::mem::take(text)),
+        _ => None,
     }
 }
 
@@ -266,7 +274,7 @@ impl Reader for Stream {
         }
         let mut known = false;
         for value in values(line) {
-            known |= self.value(&value, observe);
+            known |= self.value(value, observe);
         }
         if !known {
             self.keep_other(line);
@@ -281,7 +289,7 @@ impl Reader for Stream {
         if !self.any_event {
             let output = std::mem::take(&mut self.other_output);
             if let Ok(value) = serde_json::from_str::<Value>(&output) {
-                self.value(&value, &mut |_| {});
+                self.value(value, &mut |_| {});
             }
             self.other_output = output;
         }
