@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use futures::future::join_all;
 use rmcp::RoleServer;
 use rmcp::model::ProgressNotificationParam;
 use rmcp::service::RequestContext;
@@ -24,6 +25,10 @@ const PATIENCE: Duration = Duration::from_millis(500);
 
 /// What may wait for a client that listens slowly, in bytes.
 const WAITING_BYTES: usize = 4 << 20;
+
+/// How many notices are handed over at once. They go out in this order: rmcp sends in the
+/// order in which it is asked.
+const AT_ONCE: usize = 32;
 
 /// What a notice takes besides its text, in bytes.
 const NOTICE_BYTES: usize = 64;
@@ -112,12 +117,12 @@ impl Notices {
         format!("{}: {} s", waiting.status, self.since.elapsed().as_secs())
     }
 
-    fn next(&self) -> Option<String> {
+    /// The oldest of what is to be told.
+    fn next(&self) -> Vec<String> {
         let mut waiting = lock(&self.waiting);
-        match std::mem::take(&mut waiting.folded) {
-            0 => waiting.pop(),
-            folded => Some(format!("({folded} earlier notices are left out)")),
-        }
+        let folded = std::mem::take(&mut waiting.folded);
+        let folded = (folded > 0).then(|| format!("({folded} earlier notices are left out)"));
+        folded.into_iter().chain(std::iter::from_fn(|| waiting.pop())).take(AT_ONCE).collect()
     }
 }
 
@@ -147,7 +152,8 @@ async fn tell<T, N: Future>(
     let mut number = 0;
     let mut result = None;
     loop {
-        let Some(line) = notices.next() else {
+        let lines = notices.next();
+        if lines.is_empty() {
             if let Some(result) = result {
                 return result;
             }
@@ -160,16 +166,20 @@ async fn tell<T, N: Future>(
                 }
             }
             continue;
-        };
-        number += 1;
-        let notified = notify(number, line);
+        }
+        let notified = lines.into_iter().map(|line| {
+            number += 1;
+            notify(number, line)
+        });
+        let notified = join_all(notified);
         tokio::pin!(notified);
         // A client that does not listen must not hold up the work: rmcp passes on
         // nothing any more once its input has ended.
         if result.is_none() {
             tokio::select! {
-                done = &mut work => result = Some(done),
+                biased;
                 _ = &mut notified => continue,
+                done = &mut work => result = Some(done),
             }
         }
         // What has happened is told before the result, to a client that listens.

@@ -108,7 +108,7 @@ impl Client {
         // What was looked at holds no end of a line.
         let mut looked_at = 0;
         let end = loop {
-            if let Some(end) = self.unread[looked_at..].iter().position(|byte| *byte == b'\n') {
+            if let Some(end) = memchr::memchr(b'\n', &self.unread[looked_at..]) {
                 break looked_at + end;
             }
             looked_at = self.unread.len();
