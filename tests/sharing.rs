@@ -289,11 +289,12 @@ fn a_limit_of_thirty_runs_thirty() {
 #[test]
 fn nobody_joins_a_run_that_is_being_ended() {
     let world = World::with_agent("touch-at-term ../is-being-ended");
-    world.config(&world.agents_yaml(&["infra"]).replace("settings:", "    timeout: 1\nsettings:"));
+    world.config(&world.agents_yaml(&["infra"]).replace("settings:", "    timeout: 3\nsettings:"));
     let mut client = Client::connect(&world);
     send_and_see_run(&mut client, 101..=101);
+    world.wait_for("is-being-ended.ready");
     world.agent("infra", "answer better");
-    // Its time is over after a second, and it is killed two seconds later.
+    // Its time is over after three seconds, and it is killed two seconds later.
     world.wait_for("is-being-ended");
     let reply = ask(&mut client);
     assert_eq!(reply["result"], "better", "{reply}");

@@ -15,7 +15,7 @@ use crate::agent::ask;
 use crate::config::{Config, ProblemKind};
 use crate::policy::aggregate::Aggregate;
 use crate::policy::dialogue::Dialogue;
-use crate::policy::{PolicyError, Source, Steps as _, describe, prompt};
+use crate::policy::{Kind as _, PolicyError, Source, Stepper, describe, prompt};
 
 /// How long a program may take to say its version.
 const VERSION_PATIENCE: Duration = Duration::from_secs(10);
@@ -118,8 +118,8 @@ impl Dispatcher {
         let mut chosen = vec![
             (prompt::KIND, &*config.settings.policies.prompt),
             (describe::KIND, &*config.settings.policies.describe),
-            (Aggregate::KIND, &*config.settings.policies.aggregate),
-            (Dialogue::KIND, &*config.settings.policies.dialogue),
+            (Aggregate::NAME, &*config.settings.policies.aggregate),
+            (Dialogue::NAME, &*config.settings.policies.dialogue),
         ];
         for agent in config.usable_agents() {
             chosen.push((prompt::KIND, config.prompt_policy(agent)));
@@ -163,7 +163,7 @@ impl Dispatcher {
     /// A policy that nobody chooses: it may be of any kind.
     async fn unchosen(self: &Arc<Self>, config: &Config, name: &str) -> Check {
         let mut problems = Vec::new();
-        for kind in [prompt::KIND, describe::KIND, Aggregate::KIND, Dialogue::KIND] {
+        for kind in [prompt::KIND, describe::KIND, Aggregate::NAME, Dialogue::NAME] {
             let loaded = match Chosen::of(config, kind, name) {
                 Ok(chosen) => {
                     self.loads(&chosen.source, kind).await.map_err(|error| error.to_string())
@@ -190,8 +190,10 @@ impl Dispatcher {
         match kind {
             prompt::KIND => Ok(self.policies.prompt(source).await?.title()),
             describe::KIND => Ok(self.policies.describe(source).await?.title()),
-            Aggregate::KIND => Ok(Aggregate::load(&self.policies, source).await?.title()),
-            _ => Ok(Dialogue::load(&self.policies, source).await?.title()),
+            Aggregate::NAME => {
+                Ok(Stepper::<Aggregate>::load(&self.policies, source).await?.title())
+            }
+            _ => Ok(Stepper::<Dialogue>::load(&self.policies, source).await?.title()),
         }
     }
 }

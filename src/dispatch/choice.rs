@@ -4,13 +4,13 @@
 use crate::config::{Config, LimitOverrides, OnError};
 use crate::policy::aggregate::Aggregate;
 use crate::policy::dialogue::Dialogue;
-use crate::policy::{self, ComponentSource, Limits, Source, Steps as _};
+use crate::policy::{self, ComponentSource, Kind as _, Limits, Source};
 
 /// The built-in policy that stands in for one that fails, with an empty config.
 pub(super) fn stand_in(kind: &str) -> &'static str {
     match kind {
-        Aggregate::KIND => "synthesize",
-        Dialogue::KIND => "resolved",
+        Aggregate::NAME => "synthesize",
+        Dialogue::NAME => "resolved",
         _ => "classic",
     }
 }
@@ -90,7 +90,7 @@ pub(super) fn visible_problem(config: &Config, kind: &str, name: &str) -> Option
 pub(super) fn how_to_choose(kind: &str) -> String {
     let built_in = policy::built_in_names(kind).collect::<Vec<_>>().join(" or ");
     let place = match kind {
-        Aggregate::KIND | Dialogue::KIND => "in settings, or by its name in the call",
+        Aggregate::NAME | Dialogue::NAME => "in settings, or by its name in the call",
         _ => "of the agent or in settings",
     };
     format!(

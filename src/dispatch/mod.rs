@@ -9,29 +9,27 @@
 //! requests ask the same, `cache` and `flights` have them answered once, `sessions`
 //! keeps runs of one conversation apart, `slots` bounds what goes on at once, `prompt`
 //! asks the agent's prompt policy before and after, and [`crate::agent`] runs the
-//! child. `listing` says whom one can ask and `checkup` what is amiss, `additions` changes that, and `describe` has
-//! projects describe themselves; `choice` tells which policy serves, and `by_name` holds
-//! what callers share for as long as one of them has it.
+//! child. `forms` are the loops around it: several at once, and dialogues; `listener` is
+//! who hears meanwhile what happens. `listing` says whom one can ask and `checkup` what is
+//! amiss, `additions` changes that, and `describe` has projects describe themselves;
+//! `choice` tells which policy serves, and `by_name` holds what callers share for as long
+//! as one of them has it.
 //!
 //! A run lives here, not with its caller: callers have a seat and wait. When the last
 //! one leaves, the run is cancelled, and still brought to its end.
 
 mod additions;
-mod aggregate;
 mod by_name;
 mod cache;
 mod checkup;
 mod choice;
-mod decider;
 mod describe;
-mod dialogue;
 mod flights;
+mod forms;
 mod key;
 mod lineage;
 mod listener;
 mod listing;
-mod members;
-mod parallel;
 mod plan;
 mod prompt;
 pub mod reply;
@@ -55,15 +53,13 @@ use crate::lock::lock;
 use crate::policy::Host;
 
 pub use additions::{Added, Additions, By, Newcomer};
-pub use aggregate::{Aggregated, Step};
 pub use cache::CacheStats;
 pub use checkup::{Check, Status};
 pub use describe::Described;
-pub use dialogue::{Dialogue, DialogueReply, Spoken};
+pub use forms::{Aggregated, Dialogue, DialogueReply, Parallel, ParallelReply, Spoken, Step};
 pub use lineage::Lineage;
 pub use listener::{Heard, Listener, News, summary};
 pub use listing::{AgentEntry, Health, Listing};
-pub use parallel::{Parallel, ParallelReply};
 pub use plan::Preview;
 pub use reply::{Refusal, Reply};
 pub use request::{Conversation, Request};

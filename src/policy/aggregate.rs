@@ -1,20 +1,14 @@
 //! The kind `aggregate`: how many answers become one.
 
-use std::sync::Arc;
-
 use wasmtime::Store;
 
-use super::Host;
 use super::bindings::aggregate::exports::agent_dispatch::policy::aggregate as wit;
 use super::bindings::aggregate::{AggregatePolicy, AggregatePolicyPre};
 use super::component::Loaded;
-use super::error::{Failure, PolicyError};
-use super::limits::mebibytes;
 use super::pieces;
-use super::ready::Ready;
-use super::source::Source;
+use super::ready::Returned;
 use super::state::State;
-use super::steps::Steps;
+use super::steps::Kind;
 use super::text::{SAID, Share, Told, shown};
 
 pub use super::bindings::agent_dispatch::policy::types::{Agent, Allowance, Piece};
@@ -82,8 +76,9 @@ pub struct Situation<'a> {
     pub left: Allowance,
 }
 
-impl Situation<'_> {
-    /// The full text of an item's reply, as far as there is one.
+impl super::steps::Situation for Situation<'_> {
+    type Kind = Aggregate;
+
     fn text(&self, number: u32) -> &str {
         let item = self.items.get(number as usize);
         item.and_then(|item| item.state.told()).map_or("", |told| told.text)
@@ -127,7 +122,6 @@ impl Situation<'_> {
         }
     }
 
-    /// What is wrong with a decision in this situation.
     fn problem(&self, decision: &Decision) -> Option<String> {
         match decision {
             Decision::Wait if self.items.iter().all(|item| item.state.told().is_some()) => {
@@ -150,7 +144,9 @@ impl Situation<'_> {
             Decision::Wait | Decision::GiveUp(_) => None,
         }
     }
+}
 
+impl Situation<'_> {
     fn problem_of_ask(&self, ask: &Ask) -> Option<String> {
         let agent = shown(&ask.agent, 40);
         if !self.agents.iter().any(|known| known.name == ask.agent) {
@@ -195,8 +191,8 @@ impl Situation<'_> {
     }
 }
 
-/// An aggregate policy that is loaded and whose config it has accepted.
-pub struct Aggregate(Ready);
+/// The kind itself.
+pub(crate) struct Aggregate;
 
 /// A fresh instance of the component.
 fn instance(store: &mut Store<State>, loaded: &Loaded) -> wasmtime::Result<AggregatePolicy> {
@@ -205,44 +201,22 @@ fn instance(store: &mut Store<State>, loaded: &Loaded) -> wasmtime::Result<Aggre
     Ok(instance)
 }
 
-impl Aggregate {
-    /// The policy's name and, in brackets, which component it is.
-    pub fn title(&self) -> String {
-        self.0.title()
-    }
-}
-
-impl Steps for Aggregate {
-    const KIND: &'static str = "aggregate";
+impl Kind for Aggregate {
+    const NAME: &'static str = "aggregate";
     type Situation<'a> = Situation<'a>;
+    type Seen = wit::Situation;
     type Decision = Decision;
 
-    async fn load(host: &Arc<Host>, source: &Source) -> Result<Self, PolicyError> {
-        let check = |store: &mut Store<State>, loaded: &Loaded, config: &str| {
-            instance(store, loaded)?.agent_dispatch_policy_aggregate().call_check(store, config)
-        };
-        Ok(Self(Ready::load(host, source, Self::KIND, check).await?))
+    fn check(store: &mut Store<State>, loaded: &Loaded, config: &str) -> Returned<()> {
+        instance(store, loaded)?.agent_dispatch_policy_aggregate().call_check(store, config)
     }
 
-    async fn step(&self, situation: &Self::Situation<'_>) -> Result<Decision, PolicyError> {
-        let seen = situation.fit(mebibytes(self.0.limits.input_mib));
-        let config = self.0.config.clone();
-        let call = move |store: &mut Store<State>, loaded: &Loaded| {
-            let instance = instance(store, loaded)?;
-            instance.agent_dispatch_policy_aggregate().call_step(store, &config, &seen)
-        };
-        let decision = self.0.call(call).await?;
-        match situation.problem(&decision) {
-            None => Ok(decision),
-            Some(problem) => Err(self.0.error(Failure::BadDecision(problem))),
-        }
-    }
-    fn join(
-        &self,
-        situation: &Self::Situation<'_>,
-        pieces: &[Piece],
-    ) -> Result<String, PolicyError> {
-        let joined = pieces::join(pieces, |number| situation.text(number));
-        joined.map_err(|failure| self.0.error(failure))
+    fn step(
+        store: &mut Store<State>,
+        loaded: &Loaded,
+        config: &str,
+        seen: &wit::Situation,
+    ) -> Returned<Decision> {
+        instance(store, loaded)?.agent_dispatch_policy_aggregate().call_step(store, config, seen)
     }
 }

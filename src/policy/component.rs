@@ -33,7 +33,7 @@ pub(super) fn check_beginning(bytes: &[u8]) -> Result<(), Failure> {
 }
 
 /// A component that is ready to be instantiated.
-pub(super) struct Loaded {
+pub(crate) struct Loaded {
     pub(super) identity: Arc<Identity>,
     pub(super) stamp: Stamp,
     pub(super) instance: InstancePre<State>,

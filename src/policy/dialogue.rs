@@ -1,20 +1,14 @@
 //! The kind `dialogue`: who speaks next, and when a dialogue is over.
 
-use std::sync::Arc;
-
 use wasmtime::Store;
 
-use super::Host;
 use super::bindings::dialogue::exports::agent_dispatch::policy::dialogue as wit;
 use super::bindings::dialogue::{DialoguePolicy, DialoguePolicyPre};
 use super::component::Loaded;
-use super::error::{Failure, PolicyError};
-use super::limits::mebibytes;
 use super::pieces;
-use super::ready::Ready;
-use super::source::Source;
+use super::ready::Returned;
 use super::state::State;
-use super::steps::Steps;
+use super::steps::Kind;
 use super::text::{Share, Told};
 
 pub use super::bindings::agent_dispatch::policy::types::{Agent, Allowance, Piece};
@@ -54,8 +48,9 @@ pub struct Situation<'a> {
     pub left: Allowance,
 }
 
-impl Situation<'_> {
-    /// The full text of a turn's reply.
+impl super::steps::Situation for Situation<'_> {
+    type Kind = Dialogue;
+
     fn text(&self, number: u32) -> &str {
         self.turns.get(number as usize).map_or("", |turn| turn.reply.text)
     }
@@ -86,7 +81,6 @@ impl Situation<'_> {
         }
     }
 
-    /// What is wrong with a decision in this situation.
     fn problem(&self, decision: &Decision) -> Option<String> {
         let pieces = match decision {
             Decision::Speak(Speak { message, .. }) => message,
@@ -98,8 +92,8 @@ impl Situation<'_> {
     }
 }
 
-/// A dialogue policy that is loaded and whose config it has accepted.
-pub struct Dialogue(Ready);
+/// The kind itself.
+pub(crate) struct Dialogue;
 
 /// A fresh instance of the component.
 fn instance(store: &mut Store<State>, loaded: &Loaded) -> wasmtime::Result<DialoguePolicy> {
@@ -108,44 +102,22 @@ fn instance(store: &mut Store<State>, loaded: &Loaded) -> wasmtime::Result<Dialo
     Ok(instance)
 }
 
-impl Dialogue {
-    /// The policy's name and, in brackets, which component it is.
-    pub fn title(&self) -> String {
-        self.0.title()
-    }
-}
-
-impl Steps for Dialogue {
-    const KIND: &'static str = "dialogue";
+impl Kind for Dialogue {
+    const NAME: &'static str = "dialogue";
     type Situation<'a> = Situation<'a>;
+    type Seen = wit::Situation;
     type Decision = Decision;
 
-    async fn load(host: &Arc<Host>, source: &Source) -> Result<Self, PolicyError> {
-        let check = |store: &mut Store<State>, loaded: &Loaded, config: &str| {
-            instance(store, loaded)?.agent_dispatch_policy_dialogue().call_check(store, config)
-        };
-        Ok(Self(Ready::load(host, source, Self::KIND, check).await?))
+    fn check(store: &mut Store<State>, loaded: &Loaded, config: &str) -> Returned<()> {
+        instance(store, loaded)?.agent_dispatch_policy_dialogue().call_check(store, config)
     }
 
-    async fn step(&self, situation: &Self::Situation<'_>) -> Result<Decision, PolicyError> {
-        let seen = situation.fit(mebibytes(self.0.limits.input_mib));
-        let config = self.0.config.clone();
-        let call = move |store: &mut Store<State>, loaded: &Loaded| {
-            let instance = instance(store, loaded)?;
-            instance.agent_dispatch_policy_dialogue().call_step(store, &config, &seen)
-        };
-        let decision = self.0.call(call).await?;
-        match situation.problem(&decision) {
-            None => Ok(decision),
-            Some(problem) => Err(self.0.error(Failure::BadDecision(problem))),
-        }
-    }
-    fn join(
-        &self,
-        situation: &Self::Situation<'_>,
-        pieces: &[Piece],
-    ) -> Result<String, PolicyError> {
-        let joined = pieces::join(pieces, |number| situation.text(number));
-        joined.map_err(|failure| self.0.error(failure))
+    fn step(
+        store: &mut Store<State>,
+        loaded: &Loaded,
+        config: &str,
+        seen: &wit::Situation,
+    ) -> Returned<Decision> {
+        instance(store, loaded)?.agent_dispatch_policy_dialogue().call_step(store, config, seen)
     }
 }

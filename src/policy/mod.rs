@@ -45,5 +45,5 @@ pub use error::{Failure, PolicyError};
 pub use host::Host;
 pub use limits::Limits;
 pub use source::{ComponentSource, Source};
-pub use steps::Steps;
+pub(crate) use steps::{Kind, Stepper};
 pub use text::Told;

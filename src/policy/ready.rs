@@ -15,7 +15,7 @@ use super::state::State;
 use super::text::{SAID, shown};
 
 /// What a guest's function returns: its value, its own error, or that of its call.
-pub(super) type Returned<T> = wasmtime::Result<Result<T, types::PolicyError>>;
+pub(crate) type Returned<T> = wasmtime::Result<Result<T, types::PolicyError>>;
 
 /// What every kind has in common.
 pub(super) struct Ready {

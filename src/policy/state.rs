@@ -13,7 +13,7 @@ use super::text;
 use super::wasi::EmptyWasi;
 
 /// The host's side of one call.
-pub(super) struct State {
+pub(crate) struct State {
     policy: String,
     limits: Limits,
     memory: usize,

@@ -1,49 +1,100 @@
 //! What the kinds have in common that are asked again and again what happens next.
 
+use std::marker::PhantomData;
 use std::sync::Arc;
 
+use wasmtime::Store;
+
 use super::bindings::agent_dispatch::policy::types::Piece;
-use super::error::PolicyError;
+use super::component::Loaded;
+use super::error::{Failure, PolicyError};
 use super::host::Host;
+use super::limits::mebibytes;
+use super::pieces;
+use super::ready::{Ready, Returned};
 use super::source::Source;
+use super::state::State;
 
-/// A policy of such a kind, loaded and with its config accepted.
-pub trait Steps: Sized + Send + Sync {
+/// Such a kind: what crosses into the sandbox and back.
+pub(crate) trait Kind: Send + Sync + 'static {
     /// The kind's name.
-    const KIND: &'static str;
+    const NAME: &'static str;
     /// All that has happened so far.
-    type Situation<'a>: Send + Sync;
-    /// What happens next, looked through: it fits the situation.
-    type Decision: Send;
+    type Situation<'a>: Situation<Kind = Self> + Send + Sync;
+    /// The same as far as it fits into the sandbox.
+    type Seen: Send + 'static;
+    /// What happens next.
+    type Decision: Send + 'static;
 
-    /// Loads a policy and has it check its config.
-    ///
-    /// # Errors
-    ///
-    /// Anything that keeps the policy from being used.
-    fn load(
-        host: &Arc<Host>,
-        source: &Source,
-    ) -> impl Future<Output = Result<Self, PolicyError>> + Send;
+    /// Has a fresh instance check a config.
+    fn check(store: &mut Store<State>, loaded: &Loaded, config: &str) -> Returned<()>;
 
-    /// Asks what happens next.
-    ///
-    /// # Errors
-    ///
-    /// Whatever went wrong; a decision that does not fit the situation too.
+    /// Asks a fresh instance what happens next.
     fn step(
-        &self,
-        situation: &Self::Situation<'_>,
-    ) -> impl Future<Output = Result<Self::Decision, PolicyError>> + Send;
+        store: &mut Store<State>,
+        loaded: &Loaded,
+        config: &str,
+        seen: &Self::Seen,
+    ) -> Returned<Self::Decision>;
+}
 
-    /// Puts a text of a decision together, which may name replies of its situation.
-    ///
-    /// # Errors
-    ///
-    /// It is longer than any prompt or answer can be.
-    fn join(
+/// All that has happened so far, as the host keeps it.
+pub(crate) trait Situation {
+    /// Whose it is.
+    type Kind: Kind;
+
+    /// What the policy gets to see, cut to so many bytes of text.
+    fn fit(&self, limit: usize) -> <Self::Kind as Kind>::Seen;
+
+    /// What is wrong with a decision in this situation.
+    fn problem(&self, decision: &<Self::Kind as Kind>::Decision) -> Option<String>;
+
+    /// The full text of a reply, as far as there is one.
+    fn text(&self, number: u32) -> &str;
+}
+
+/// A policy of such a kind that is loaded and whose config it has accepted.
+pub(crate) struct Stepper<K> {
+    ready: Ready,
+    kind: PhantomData<K>,
+}
+
+impl<K: Kind> Stepper<K> {
+    /// Loads a policy and has it check its config.
+    pub(crate) async fn load(host: &Arc<Host>, source: &Source) -> Result<Self, PolicyError> {
+        let ready = Ready::load(host, source, K::NAME, K::check).await?;
+        Ok(Self { ready, kind: PhantomData })
+    }
+
+    /// The policy's name and, in brackets, which component it is.
+    pub(crate) fn title(&self) -> String {
+        self.ready.title()
+    }
+
+    /// Asks what happens next. A decision that does not fit the situation is an error.
+    pub(crate) async fn step(
         &self,
-        situation: &Self::Situation<'_>,
+        situation: &K::Situation<'_>,
+    ) -> Result<K::Decision, PolicyError> {
+        let seen = situation.fit(mebibytes(self.ready.limits.input_mib));
+        let config = self.ready.config.clone();
+        let call =
+            move |store: &mut Store<State>, loaded: &Loaded| K::step(store, loaded, &config, &seen);
+        let decision = self.ready.call(call).await?;
+        match situation.problem(&decision) {
+            None => Ok(decision),
+            Some(problem) => Err(self.ready.error(Failure::BadDecision(problem))),
+        }
+    }
+
+    /// Puts a text of a decision together, which may name replies of its situation. One
+    /// that is longer than any prompt or answer can be is an error.
+    pub(crate) fn join(
+        &self,
+        situation: &K::Situation<'_>,
         pieces: &[Piece],
-    ) -> Result<String, PolicyError>;
+    ) -> Result<String, PolicyError> {
+        let joined = pieces::join(pieces, |number| situation.text(number));
+        joined.map_err(|failure| self.ready.error(failure))
+    }
 }

@@ -138,7 +138,9 @@ impl ServerHandler for Server {
                 "dispatch_dialogue" => {
                     let call = requests::dialogue(&arguments)?;
                     let work = |listener| async move { dispatcher.dialogue(call, &listener).await };
-                    Ok(outcome(progress::report(&context, Wording::Dialogue, work).await))
+                    // Boxed: a dialogue keeps much, and every call would have room for it.
+                    let report = Box::pin(progress::report(&context, Wording::Dialogue, work));
+                    Ok(outcome(report.await))
                 }
                 "add_agent" => {
                     let newcomer = requests::newcomer(&arguments)?;

@@ -17,7 +17,10 @@ const NEXT_STEP: &str = "FAKE_AGENT_NEXT_STEP";
 
 /// Runs its arguments with TERM ignored, which an `exec` does not change.
 const DEAF: &str = r#"trap "" TERM; exec "$0" "$@""#;
-const TOUCHES_AT_TERM: &str = r#"trap ': > "$0"' TERM; while :; do sleep 1000 & wait; done"#;
+
+/// Makes a file at TERM and goes on; a second file tells that it is ready for that.
+const TOUCHES_AT_TERM: &str =
+    r#"trap ': > "$0"' TERM; : > "$0.ready"; while :; do sleep 1000 & wait; done"#;
 
 /// Leaves another of itself behind for every TERM, in a session of its own.
 const FORKS_ON_TERM: &str = r#"

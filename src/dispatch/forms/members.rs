@@ -5,11 +5,11 @@ use std::sync::Arc;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use super::Dispatcher;
-use super::listener::Listener;
-use super::reply::{Refusal, Reply};
-use super::request::Request;
 use crate::agent::Failure;
+use crate::dispatch::Dispatcher;
+use crate::dispatch::listener::Listener;
+use crate::dispatch::reply::{Refusal, Reply};
+use crate::dispatch::request::Request;
 
 /// The dispatches of a call, in the order in which they were asked. Dropped, they are left:
 /// what nobody else waits for is ended.

@@ -3,91 +3,24 @@
 
 use std::sync::Arc;
 
-use serde::Serialize;
-use serde_json::Value;
-
-use super::choice::{self, Chosen, how_to_choose};
+use super::aggregated::{Aggregated, Step};
 use super::decider::Decider;
-use super::members::{Member, Members};
+use super::ledger::{Ledger, Limits, Mark};
+use super::members::Members;
 use super::parallel::{Parallel, ParallelReply};
-use super::prompt::{shown_agent, told};
-use super::reply::{Refusal, Reply, shown_usd};
-use super::request::{Conversation, Request};
-use super::{Dispatcher, listing};
 use crate::agent::{ErrorType, Failure};
-use crate::config::{AggregateSettings, Config};
-use crate::policy::aggregate::{
-    Agent, Aggregate, Allowance, Answer, Ask, Decision, Item, ItemState, Situation,
-};
-use crate::policy::{PolicyError, Steps as _};
+use crate::config::Config;
+use crate::dispatch::choice::{self, Chosen, how_to_choose};
+use crate::dispatch::prompt::shown_agent;
+use crate::dispatch::reply::{Refusal, shown_usd};
+use crate::dispatch::request::{Conversation, Request};
+use crate::dispatch::{Dispatcher, listing};
+use crate::policy::aggregate::{Agent, Aggregate, Answer, Ask, Decision};
+use crate::policy::{Kind as _, PolicyError};
 
 /// Who asks on behalf of a policy, and what for, as agents have always read it.
 const CALLER: &str = "dispatch_parallel";
 const GOAL: &str = "aggregate parallel dispatch results";
-
-/// What a policy made of the answers.
-#[derive(Debug, Clone, Default, Serialize)]
-pub struct Aggregated {
-    /// Whose reply is the answer; absent where the policy put it together itself.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub agent: Option<String>,
-    /// True when there is an answer.
-    pub success: bool,
-    /// The one answer.
-    pub result: String,
-    /// The session of the agent whose reply is the answer.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub session_id: Option<String>,
-    /// What all that the policy asked cost together, in US dollars.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub cost_usd: Option<f64>,
-    /// How long the run took whose reply is the answer, in milliseconds.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub duration_ms: Option<u64>,
-    /// How many turns it took.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub num_turns: Option<u32>,
-    /// Why there is no answer, as a sentence.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub error: Option<String>,
-    /// Why there is none, as a stable word.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub error_type: Option<ErrorType>,
-    /// The answer as JSON, where its agent's prompt policy found one.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub parsed_result: Option<Value>,
-    /// What to do next.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub hint: Option<String>,
-    /// The policy that decided.
-    pub policy: String,
-    /// `rounds`, `asks` or `budget`: what the policy wanted more of than it may have. The
-    /// answer is the last that it got then.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub stopped: Option<&'static str>,
-    /// Why the built-in policy took over from the chosen one.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub policy_fallback: Option<String>,
-    /// What the policy asked, in the order in which it did.
-    pub steps: Vec<Step>,
-}
-
-/// One thing that a policy asked.
-#[derive(Debug, Clone, Serialize)]
-pub struct Step {
-    /// Its number; those of the caller's dispatches come first.
-    pub id: usize,
-    /// 1 for what the policy asked first, then one more each time.
-    pub round: u32,
-    /// What the policy wrote on it.
-    #[serde(skip_serializing_if = "String::is_empty")]
-    pub tag: String,
-    /// What was asked.
-    pub task: String,
-    /// What came of it.
-    #[serde(flatten)]
-    pub reply: Reply,
-}
 
 /// An aggregation that is wanted, as far as the config tells.
 pub(super) struct Wanted {
@@ -100,30 +33,6 @@ pub(super) struct Aggregation {
     dispatcher: Arc<Dispatcher>,
     decider: Decider<Aggregate>,
     ledger: Ledger,
-}
-
-/// What is known beyond the dispatches themselves.
-struct Ledger {
-    limits: Limits,
-    /// One for each dispatch.
-    marks: Vec<Mark>,
-    /// How often the policy has asked.
-    rounds: u32,
-}
-
-/// Who may be asked, and how much.
-struct Limits {
-    aggregator: Option<String>,
-    agents: Vec<Agent>,
-    bounds: AggregateSettings,
-}
-
-/// What a policy wrote on an item.
-#[derive(Default)]
-struct Mark {
-    tag: String,
-    round: u32,
-    continues: Option<u32>,
 }
 
 /// How an aggregation came to its end.
@@ -152,8 +61,8 @@ impl Aggregation {
             listing::find(config, name).map_err(|refusal| refusal.about("aggregate"))?;
         }
         let policy = call.policy.as_deref().unwrap_or(&config.settings.policies.aggregate);
-        let chosen = Chosen::of(config, Aggregate::KIND, policy)
-            .map_err(|problem| Refusal::new(problem).with_hint(how_to_choose(Aggregate::KIND)))?;
+        let chosen = Chosen::of(config, Aggregate::NAME, policy)
+            .map_err(|problem| Refusal::new(problem).with_hint(how_to_choose(Aggregate::NAME)))?;
         let mut agents: Vec<Agent> = Vec::new();
         let of_call = call.dispatches.iter().map(|request| &request.agent);
         let may_ask = choice::may_ask(config, policy);
@@ -312,7 +221,7 @@ impl Aggregation {
             }
             End::Failed(error) => {
                 aggregated.fail(ErrorType::Policy, error.to_string());
-                aggregated.hint = Some(how_to_choose(Aggregate::KIND));
+                aggregated.hint = Some(how_to_choose(Aggregate::NAME));
             }
             End::Cancelled => {
                 let Failure { error_type, message, .. } = Failure::cancelled();
@@ -339,96 +248,8 @@ impl Aggregation {
     }
 }
 
-impl Aggregated {
-    /// This reply is the answer.
-    fn take(&mut self, reply: &Reply) {
-        let reply = reply.clone();
-        self.agent = Some(reply.agent);
-        self.success = reply.success;
-        self.result = reply.result;
-        self.session_id = reply.session_id;
-        self.duration_ms = reply.duration_ms;
-        self.num_turns = reply.num_turns;
-        self.error = reply.error;
-        self.error_type = reply.error_type;
-        self.parsed_result = reply.parsed_result;
-        self.hint = reply.hint;
-    }
-
-    fn fail(&mut self, error_type: ErrorType, error: String) {
-        self.error = Some(error);
-        self.error_type = Some(error_type);
-    }
-}
-
 /// A policy that cannot be used, before anything was spent.
 fn refused(error: PolicyError) -> Refusal {
-    let hint = format!("Nothing was run or spent. {}", how_to_choose(Aggregate::KIND));
+    let hint = format!("Nothing was run or spent. {}", how_to_choose(Aggregate::NAME));
     Refusal::new(error.to_string()).with_hint(hint)
-}
-
-impl Ledger {
-    /// All that has happened so far, as the policy sees it.
-    fn situation<'a>(&'a self, members: &'a Members) -> Situation<'a> {
-        let all = members.all();
-        let items = all.iter().zip(&self.marks).map(|(member, mark)| Item {
-            agent: &member.request.agent,
-            task: &member.request.task,
-            // What the policy gave along it wrote itself.
-            context: if mark.round == 0 { &member.request.context } else { "" },
-            answer_format: member.request.answer_format(),
-            continues: mark.continues,
-            tag: &mark.tag,
-            round: mark.round,
-            state: match &member.reply {
-                None => ItemState::Running,
-                Some(reply) if member.given_up => ItemState::Cancelled(told(reply)),
-                Some(reply) => ItemState::Settled(told(reply)),
-            },
-        });
-        let asked = all.iter().zip(&self.marks).filter(|(_, mark)| mark.round > 0);
-        // What runs may cost as much as it was allowed to.
-        let spent: f64 = asked
-            .clone()
-            .filter_map(|(member, _)| match &member.reply {
-                Some(reply) => reply.cost_usd,
-                None => member.request.spend_cap,
-            })
-            .sum();
-        let granted = Allowance {
-            rounds: self.limits.bounds.max_rounds,
-            asks: self.limits.bounds.max_asks,
-            spend_usd: self.limits.bounds.budget_usd,
-            time_ms: None,
-            facts: Vec::new(),
-        };
-        let asks = u32::try_from(asked.count()).unwrap_or(u32::MAX);
-        let left = Allowance {
-            rounds: granted.rounds.saturating_sub(self.rounds),
-            asks: granted.asks.saturating_sub(asks),
-            spend_usd: granted.spend_usd.map(|usd| (usd - spent).max(0.0)),
-            ..granted.clone()
-        };
-        Situation {
-            items: items.collect(),
-            agents: &self.limits.agents,
-            aggregator: self.limits.aggregator.as_deref(),
-            caller: common(all, &self.marks, |request| &request.caller),
-            goal: common(all, &self.marks, |request| &request.goal),
-            granted,
-            left,
-        }
-    }
-}
-
-/// What all of the caller's requests have in common.
-fn common<'a>(
-    all: &'a [Member],
-    marks: &[Mark],
-    text: impl Fn(&'a Request) -> &'a str,
-) -> Option<&'a str> {
-    let of_caller = all.iter().zip(marks).filter(|(_, mark)| mark.round == 0);
-    let mut texts = of_caller.map(|(member, _)| text(&member.request));
-    let first = texts.next().filter(|text| !text.is_empty())?;
-    texts.all(|text| text == first).then_some(first)
 }

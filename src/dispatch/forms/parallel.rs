@@ -4,13 +4,14 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
-use super::aggregate::{Aggregated, Aggregation};
-use super::listener::Listener;
+use super::aggregate::Aggregation;
+use super::aggregated::Aggregated;
 use super::members::Members;
-use super::reply::{Refusal, Reply};
-use super::request::Request;
-use super::{Dispatcher, NO_AGENT, listing, plan};
 use crate::config::Config;
+use crate::dispatch::listener::Listener;
+use crate::dispatch::reply::{Refusal, Reply};
+use crate::dispatch::request::Request;
+use crate::dispatch::{Dispatcher, NO_AGENT, listing, plan};
 
 /// How many dispatches a call may have, at least; more where more run at once.
 const MOST: usize = 100;

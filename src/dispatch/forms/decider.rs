@@ -4,30 +4,32 @@
 use std::pin::Pin;
 use std::sync::Arc;
 
-use super::choice::Chosen;
-use crate::policy::{Host, PolicyError, Source, Steps};
+use crate::dispatch::choice::Chosen;
+use crate::policy::{Host, Kind, PolicyError, Source, Stepper};
 
 /// A policy and who stands in for it.
-pub(super) struct Decider<P> {
+pub(super) struct Decider<K> {
     host: Arc<Host>,
     /// The one that decides now.
-    pub(super) policy: P,
+    pub(super) policy: Stepper<K>,
     /// Its name in the config or among the built-in ones.
     pub(super) name: String,
     stand_in: Option<Source>,
     fallback: Option<PolicyError>,
 }
 
-impl<P: Steps> Decider<P> {
+impl<K: Kind> Decider<K> {
     /// Loads the policy and has it check its config.
     pub(super) async fn load(host: &Arc<Host>, chosen: Chosen) -> Result<Self, PolicyError> {
         let Chosen { source, mut stand_in } = chosen;
-        let (policy, name, fallback) = match (P::load(host, &source).await, stand_in.take()) {
+        let (policy, name, fallback) = match (Stepper::load(host, &source).await, stand_in.take()) {
             (Ok(policy), unused) => {
                 stand_in = unused;
                 (policy, source.name, None)
             }
-            (Err(error), Some(other)) => (P::load(host, &other).await?, other.name, Some(error)),
+            (Err(error), Some(other)) => {
+                (Stepper::load(host, &other).await?, other.name, Some(error))
+            }
             (Err(error), None) => return Err(error),
         };
         Ok(Self { host: Arc::clone(host), policy, name, stand_in, fallback })
@@ -37,19 +39,19 @@ impl<P: Steps> Decider<P> {
     /// other threads.
     pub(super) fn step<'a>(
         &'a mut self,
-        situation: &'a P::Situation<'a>,
-    ) -> Pin<Box<dyn Future<Output = Result<P::Decision, PolicyError>> + Send + 'a>> {
+        situation: &'a K::Situation<'a>,
+    ) -> Pin<Box<dyn Future<Output = Result<K::Decision, PolicyError>> + Send + 'a>> {
         Box::pin(self.step_now(situation))
     }
 
-    async fn step_now(&mut self, situation: &P::Situation<'_>) -> Result<P::Decision, PolicyError> {
+    async fn step_now(&mut self, situation: &K::Situation<'_>) -> Result<K::Decision, PolicyError> {
         let error = match self.policy.step(situation).await {
             Ok(decision) => return Ok(decision),
             Err(error) => error,
         };
         let Some(other) = self.stand_in.take() else { return Err(error) };
-        tracing::info!(%error, "the built-in {} policy takes over", P::KIND);
-        self.policy = P::load(&self.host, &other).await?;
+        tracing::info!(%error, "the built-in {} policy takes over", K::NAME);
+        self.policy = Stepper::load(&self.host, &other).await?;
         self.name = other.name;
         self.fallback = Some(error);
         self.policy.step(situation).await

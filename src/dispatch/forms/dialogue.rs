@@ -4,17 +4,17 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
-use super::choice::{Chosen, how_to_choose};
 use super::decider::Decider;
-use super::listener::Listener;
-use super::prompt::{shown_agent, told};
-use super::reply::{Refusal, Reply, shown_usd};
-use super::request::{Conversation, Request};
-use super::{Dispatcher, NO_AGENT, listing, plan};
 use crate::agent::{ErrorType, Failure};
+use crate::dispatch::choice::{Chosen, how_to_choose};
+use crate::dispatch::listener::Listener;
+use crate::dispatch::prompt::{shown_agent, told};
+use crate::dispatch::reply::{Refusal, Reply, shown_usd};
+use crate::dispatch::request::{Conversation, Request};
+use crate::dispatch::{Dispatcher, NO_AGENT, listing, plan};
 use crate::one_line::one_line;
 use crate::policy::dialogue::{self as policy, Agent, Allowance, Decision, Side, Situation, Speak};
-use crate::policy::{PolicyError, Steps as _};
+use crate::policy::{Kind as _, PolicyError, Stepper};
 
 /// How many rounds a dialogue may have, and has where nobody says.
 const ROUNDS: (u32, u32) = (1, 10);
@@ -153,8 +153,8 @@ impl Dispatcher {
             let requester = agent("requester", &call.requester)?;
             let responder = agent("responder", &call.responder)?;
             let name = call.policy.as_deref().unwrap_or(&config.settings.policies.dialogue);
-            let chosen = Chosen::of(&config, policy::Dialogue::KIND, name).map_err(|problem| {
-                Refusal::new(problem).with_hint(how_to_choose(policy::Dialogue::KIND))
+            let chosen = Chosen::of(&config, policy::Dialogue::NAME, name).map_err(|problem| {
+                Refusal::new(problem).with_hint(how_to_choose(policy::Dialogue::NAME))
             })?;
             Ok((call, requester, responder, chosen))
         });
@@ -247,7 +247,11 @@ impl Talk {
     }
 
     /// Whom to speak to, or how it ends.
-    fn what_follows(&self, policy: &policy::Dialogue, decision: Decision) -> Result<Speak, End> {
+    fn what_follows(
+        &self,
+        policy: &Stepper<policy::Dialogue>,
+        decision: Decision,
+    ) -> Result<Speak, End> {
         let join = |pieces: &[_]| policy.join(&self.situation(), pieces);
         let end = match decision {
             Decision::Speak(speak) => return Ok(speak),
@@ -353,13 +357,13 @@ impl End {
 
     fn policy_failed(error: &PolicyError) -> Self {
         let failure = Failure::new(ErrorType::Policy, error.to_string());
-        let failure = failure.hint(how_to_choose(policy::Dialogue::KIND));
+        let failure = failure.hint(how_to_choose(policy::Dialogue::NAME));
         Self { failure: Some(failure), ..Self::unresolved("its policy failed".to_owned()) }
     }
 }
 
 /// A policy that cannot be used, before anything was spent.
 fn refused(error: PolicyError) -> Refusal {
-    let hint = format!("Nothing was run or spent. {}", how_to_choose(policy::Dialogue::KIND));
+    let hint = format!("Nothing was run or spent. {}", how_to_choose(policy::Dialogue::NAME));
     Refusal::new(error.to_string()).with_hint(hint)
 }
