@@ -291,6 +291,25 @@ fn a_scan_shows_what_it_adds() {
 }
 
 #[test]
+#[cfg(target_os = "linux")]
+fn a_scan_leaves_out_what_no_config_can_hold_and_adds_the_rest() {
+    use std::ffi::OsStr;
+    use std::os::unix::ffi::OsStrExt;
+
+    let world = world_with(&["work/shop"]);
+    for name in [OsStr::from_bytes(b"caf\xe9"), OsStr::new("two\nlines"), OsStr::new("shop")] {
+        let directory = world.path("work").join(name);
+        fs::create_dir_all(&directory).expect("a folder");
+        fs::write(directory.join("CLAUDE.md"), "A project.\n").expect("a file");
+    }
+    let added = world.run(&["add", "--scan", "work", "--json"]);
+    assert_eq!(added.json().as_array().map(Vec::len), Some(1), "{added:?}");
+    let left_out = "is left out: its path cannot stand in the config: it is not UTF-8";
+    assert_eq!(added.stderr.matches(left_out).count(), 2, "{added:?}");
+    assert_eq!(names(&world), ["shop"]);
+}
+
+#[test]
 fn an_edit_leaves_the_rest_of_the_file_as_it_was() {
     let world = world_with(&["shop", "infra"]);
     let before = format!(

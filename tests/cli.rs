@@ -2,7 +2,7 @@
 
 use std::process::{Command, Stdio};
 
-use crate::support::World;
+use crate::support::{BINARY, World};
 
 #[test]
 fn dispatch_prints_the_answer_and_beside_it_how_to_go_on() {
@@ -209,6 +209,23 @@ fn list_shows_agents_and_their_state() {
     assert_eq!(json[0]["has_claude_md"], true);
     assert_eq!(json[0]["has_mcp_config"], false);
     assert_eq!((&json[0]["healthy"], &json[1]["healthy"]), (&true.into(), &false.into()));
+}
+
+#[test]
+fn the_practice_agent_has_sessions_and_a_version_as_the_real_cli() {
+    let world = World::new();
+    let infra = world.agent("infra", "");
+    let directory = infra.display();
+    world.config(&format!(
+        "agents: {{infra: {{directory: {directory}}}}}\nsettings: {{command: [{BINARY}, practice-agent]}}\n"
+    ));
+    let ran = world.run(&["dispatch", "infra", "look"]);
+    let (_, session) = ran.stderr.split_once("--resume ").unwrap_or_else(|| panic!("{ran:?}"));
+    let again = ["dispatch", "infra", "look", "--json", "--session", session.trim()];
+    assert_eq!(world.run(&again).json()["session_id"], session.trim());
+    let version = concat!("practice-agent: ", env!("CARGO_PKG_VERSION"), " (practice agent)");
+    let doctor = world.run(&["doctor"]);
+    assert!(doctor.stdout.contains(version), "{doctor:?}");
 }
 
 #[test]

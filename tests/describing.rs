@@ -11,6 +11,7 @@ use std::path::PathBuf;
 use rustix::fs::{CWD, FileType, Mode, mknodat};
 use serde_json::{Value, json};
 
+use crate::support::mcp::Client;
 use crate::support::{Ran, World};
 
 mod built_in;
@@ -233,6 +234,28 @@ fn enormous_files_and_directories_are_seen_in_part() {
         File::create(many.join(number.to_string())).expect("a file");
     }
     assert_eq!(seen(&world, &["entries many"]), ["limit: a call lists 2000 entries"]);
+}
+
+#[test]
+fn a_server_that_has_looked_at_such_a_project_answers_the_next_call() {
+    let world = world(&json!({}));
+    let project = world.path("infra");
+    mknodat(CWD, project.join("fifo"), FileType::Fifo, Mode::RUSR, 0).expect("a FIFO");
+    File::create(project.join("sparse")).and_then(|file| file.set_len(1 << 40)).expect("a file");
+    symlink("/proc/self/environ", project.join("proc")).expect("a link");
+    symlink("/dev/zero", project.join("zero")).expect("a link");
+    symlink("self", project.join("self")).expect("a link");
+    let mut client = Client::connect(&world);
+    let paths = ["..", "/etc/passwd", "/proc/self/mem", "fifo", "sparse", "proc", "zero", "self"];
+    for (number, path) in paths.iter().enumerate() {
+        let steps = ["look", "read 4294967295", "entries"].map(|what| format!("{what} {path}"));
+        reconfigure(&world, &json!({"steps": steps}), "");
+        let name = format!("agent-{number}");
+        let added = client.tool("add_agent", json!({"name": name, "directory": project}));
+        assert_eq!(added["description"], "what was seen", "{path}: {added}");
+        let listed = client.tool("list_agents", json!({}));
+        assert_eq!(listed[1]["name"], name.as_str(), "{path}: {listed}");
+    }
 }
 
 #[test]

@@ -116,6 +116,13 @@ fn init_passes_the_config_on_and_odd_paths_survive() {
     assert_eq!(other.code, Some(1), "{other:?}");
     let error = other.json()["error"].as_str().expect("an error").to_owned();
     assert!(error.contains("a b.yaml") && error.contains("agents.yaml"), "{error}");
+    // The program is the same: the two differ in nothing but what is shown of the config.
+    let warned = run(&world, &["doctor"]).stdout;
+    assert!(warned.contains("a b.yaml") && warned.contains("; this one is "), "{warned}");
+    let replaced = run(&world, &["init", "--force"]).stdout;
+    let (this, instead) = replaced.split_once(", instead of ").expect("both");
+    assert!(this.ends_with(&world.config_file().display().to_string()), "{replaced}");
+    assert!(instead.contains("a b.yaml"), "{replaced}");
 }
 
 #[test]

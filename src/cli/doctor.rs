@@ -65,7 +65,9 @@ fn registration_check() -> anyhow::Result<Check> {
             Check::new("Claude Code", Status::Ok, message)
         }
         Ok(Some(present)) => {
-            warn(format!("starts another agent-dispatch: {}", shown_registration(&present)))
+            let present = shown_registration(&present);
+            let this = ours.shown();
+            warn(format!("starts another agent-dispatch: {present}; this one is {this}"))
                 .advise("'agent-dispatch init --force' registers this one instead.")
         }
         Ok(None) => warn("does not know agent-dispatch".to_owned())

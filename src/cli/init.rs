@@ -69,36 +69,30 @@ fn register(
     let refused = |problem: String| {
         Refusal::new(format!("not registered with Claude Code: {problem}")).with_hint(by_hand())
     };
-    let program = registration.program.display();
+    let this = registration.shown();
     let done = |state, sentence| Ok(Registered { state, sentence });
     match servers.registered().map_err(refused)? {
         None => {
             servers.add(registration).map_err(refused)?;
-            done("added", format!("Registered with Claude Code for all projects: {program} serve"))
+            done("added", format!("Registered with Claude Code for all projects: {this}"))
         }
         Some(present) if registration.is(&present) => {
-            done("present", format!("Claude Code has it registered already: {program} serve"))
+            done("present", format!("Claude Code has it registered already: {this}"))
         }
         Some(present) if force => {
             servers.replace(&present, registration).map_err(refused)?;
             let instead = shown_registration(&present);
-            done(
-                "replaced",
-                format!("Registered with Claude Code: {program} serve, instead of {instead}"),
-            )
+            done("replaced", format!("Registered with Claude Code: {this}, instead of {instead}"))
         }
         Some(present) => Err(another(registration, &present)),
     }
 }
 
 fn another(registration: &Registration, present: &Value) -> Refusal {
-    let with = registration.config_file.as_ref();
-    let with = with.map(|file| format!(" with AGENT_DISPATCH_CONFIG={}", file.display()));
     Refusal::new(format!(
-        "Claude Code has another agent-dispatch registered: {}; this one is {} serve{}",
+        "Claude Code has another agent-dispatch registered: {}; this one is {}",
         shown_registration(present),
-        registration.program.display(),
-        with.unwrap_or_default()
+        registration.shown()
     ))
     .with_hint("'agent-dispatch init --force' registers this one instead.")
 }

@@ -15,6 +15,8 @@ use std::time::Instant;
 use clap::Args;
 use serde_json::json;
 
+use super::terminal::print;
+
 /// Files that are read, and bytes of each, at the most.
 const FILES: usize = 200;
 const FILE_BYTES: u64 = 64 << 10;
@@ -23,23 +25,22 @@ const QUOTED: usize = 3;
 
 #[derive(Args)]
 pub(super) struct PracticeArgs {
-    /// The session's id, as the real CLI takes it
-    #[arg(long)]
-    session_id: Option<String>,
-    /// The session to continue, as the real CLI takes it
-    #[arg(long)]
-    resume: Option<String>,
-    /// Whatever else the real CLI is given
+    /// Whatever the real CLI is given. Not taken apart by the parser of this program's own
+    /// command line, to which most of it means nothing.
     #[arg(trailing_var_arg = true, allow_hyphen_values = true, hide = true)]
-    rest: Vec<String>,
+    given: Vec<String>,
 }
 
-pub(super) fn run(arguments: &PracticeArgs) -> anyhow::Result<ExitCode> {
+pub(super) fn run(PracticeArgs { given }: &PracticeArgs) -> anyhow::Result<ExitCode> {
     let started = Instant::now();
-    tracing::debug!(ignored = ?arguments.rest, "practice agent");
+    if given.iter().any(|word| word == "--version") {
+        print(concat!(env!("CARGO_PKG_VERSION"), " (practice agent)"));
+        return Ok(ExitCode::SUCCESS);
+    }
+    tracing::debug!(?given, "practice agent");
     let mut prompt = String::new();
     std::io::stdin().read_to_string(&mut prompt)?;
-    let session = arguments.session_id.as_ref().or(arguments.resume.as_ref());
+    let session = session(given);
     let directory = std::env::current_dir()?;
     let text = answer(&prompt, &directory);
     let duration = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
@@ -56,6 +57,18 @@ pub(super) fn run(arguments: &PracticeArgs) -> anyhow::Result<ExitCode> {
         writeln!(output, "{event}")?;
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// The session that it is to begin or to go on with, as a dispatch and as a person gives it.
+fn session(given: &[String]) -> Option<&str> {
+    let mut words = given.iter().map(String::as_str);
+    while let Some(word) = words.next() {
+        let (flag, value) = word.split_once('=').map_or((word, None), |(f, v)| (f, Some(v)));
+        if ["--session-id", "--resume"].contains(&flag) {
+            return value.or_else(|| words.next());
+        }
+    }
+    None
 }
 
 fn answer(prompt: &str, directory: &Path) -> String {

@@ -26,6 +26,10 @@ const EDIT_PATIENCE: Duration = Duration::from_secs(40);
 /// Longest description that a client can give, in bytes.
 const DESCRIPTION_BYTES: usize = 8 << 10;
 
+/// What is said of a path that no config can hold.
+pub(super) const NOT_WRITABLE: &str =
+    "cannot stand in the config: it is not UTF-8 or has control characters";
+
 /// Who adds an agent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum By {
@@ -216,12 +220,16 @@ fn canonical(written: &Path) -> Result<PathBuf, Refusal> {
         ErrorKind::NotADirectory => Refusal::new(format!("{shown} is not a directory")),
         _ => Refusal::new(format!("the directory {shown} cannot be looked at: {error}")),
     })?;
-    match directory.to_str() {
-        Some(text) if !text.contains(char::is_control) => Ok(directory),
-        _ => Err(Refusal::new(format!(
-            "the path {shown} cannot stand in the config: it is not UTF-8 or has control characters"
-        ))),
+    if is_writable(&directory) {
+        Ok(directory)
+    } else {
+        Err(Refusal::new(format!("the path {shown} {NOT_WRITABLE}")))
     }
+}
+
+/// Can this path stand in the config?
+pub(super) fn is_writable(path: &Path) -> bool {
+    path.to_str().is_some_and(|text| !text.contains(char::is_control))
 }
 
 fn refuse_outside(roots: Option<&[PathBuf]>, directory: &Path) -> Result<(), Refusal> {

@@ -5,7 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::additions::Newcomer;
+use super::additions::{NOT_WRITABLE, Newcomer, is_writable};
 use super::reply::Refusal;
 use super::{Dispatcher, NO_AGENT};
 use crate::config::{Config, expand_path};
@@ -80,6 +80,8 @@ fn sorted_out(config: &Config, projects: Vec<PathBuf>) -> Scan {
         let real = directory.canonicalize().unwrap_or_else(|_| directory.clone());
         let reason = if let Some(agent) = agents.get(&real) {
             format!("it is the agent '{agent}' already")
+        } else if !is_writable(&real) {
+            format!("its path {NOT_WRITABLE}")
         } else if name.is_empty() {
             "its name has no letter or digit that the name of an agent can have".to_owned()
         } else if names.contains(&name) {

@@ -111,13 +111,32 @@ fn interface(version: &str) -> tempfile::TempDir {
         let text = text.replace("policy@0.1.0;", &format!("policy@{version};"));
         fs::write(folder.path().join(file.file_name()), text).expect("a file");
     }
-    let deps = folder.path().join("deps/http");
-    fs::create_dir_all(&deps).expect("a folder");
-    let http = "package wasi:http@0.2.0; interface types { fetch: func(url: string) -> string; }";
-    fs::write(deps.join("types.wit"), http).expect("a file");
+    for (name, text) in [
+        ("http", "interface types { fetch: func(url: string) -> string; }"),
+        (
+            "random",
+            "interface random { get-random-u64: func() -> u64; }
+            interface insecure { get-insecure-random-u64: func() -> u64; }
+            interface insecure-seed { insecure-seed: func() -> tuple<u64, u64>; }",
+        ),
+        (
+            "clocks",
+            "interface monotonic-clock { now: func() -> u64; }
+            interface wall-clock { record datetime { seconds: u64, nanoseconds: u32 }
+                now: func() -> datetime; }",
+        ),
+    ] {
+        let deps = folder.path().join("deps").join(name);
+        fs::create_dir_all(&deps).expect("a folder");
+        let package = format!("package wasi:{name}@0.2.0; {text}");
+        fs::write(deps.join("package.wit"), package).expect("a file");
+    }
     let worlds = "interface outside { fetch: func(url: string) -> string; }
         world of-our-own { import outside; export prompt; }
         world of-wasi { import wasi:http/types@0.2.0; export prompt; }
+        world of-chance { import wasi:random/random@0.2.0; import wasi:random/insecure@0.2.0;
+            import wasi:random/insecure-seed@0.2.0; import wasi:clocks/monotonic-clock@0.2.0;
+            import wasi:clocks/wall-clock@0.2.0; export prompt; }
         world of-nobody { import stop: func(); export prompt; }";
     fs::write(folder.path().join("worlds.wit"), worlds).expect("a file");
     folder

@@ -7,7 +7,6 @@ mod guest;
 use std::fs::{self, File};
 use std::os::unix::fs::symlink;
 use std::os::unix::net::UnixListener;
-use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use rustix::fs::{CWD, FileType, Mode, mknodat};
@@ -37,8 +36,9 @@ impl Attack {
             .agents_yaml(&["infra", "other"])
             .replace("  other:", "    policies: {prompt: evil, describe: evil}\n  other:");
         let limits = if limits.is_empty() { "timeout_ms: 60000" } else { limits };
+        // Whom a client adds it describes as well.
         world.config(&format!(
-            "{agents}policies:\n  evil: {{component: ./policy.wasm, limits: {{{limits}}}}}\n"
+            "{agents}  policies: {{describe: evil}}\npolicies:\n  evil: {{component: ./policy.wasm, limits: {{{limits}}}}}\n"
         ));
         let client = Client::connect(&world);
         Self { world, client }
@@ -68,10 +68,25 @@ impl Attack {
     fn dispatch_with(&mut self, arguments: Value) -> Value {
         let _ = fs::remove_file(self.world.path("infra/prompt"));
         let reply = self.client.tool("dispatch", arguments);
+        self.still_serves(&reply);
+        reply
+    }
+
+    fn still_serves(&mut self, after: &Value) {
         let other = json!({"agent": "other", "task": "look", "fresh": true});
         let other = self.client.tool("dispatch", other);
-        assert_eq!(other["result"], "still here", "after {reply}");
-        reply
+        assert_eq!(other["result"], "still here", "after {after}");
+    }
+
+    /// Adds an agent that this component describes, and makes sure that the server still
+    /// serves. Says why it was not added.
+    #[track_caller]
+    fn describe(&mut self, component: &[u8]) -> String {
+        self.put(component);
+        let new = json!({"name": "new", "directory": self.world.path("other")});
+        let refused = self.client.tool("add_agent", new);
+        self.still_serves(&refused);
+        refused["error"].as_str().unwrap_or_else(|| panic!("{refused}")).to_owned()
     }
 
     /// The dispatch is refused before anything is spent; the error names this.
@@ -80,13 +95,17 @@ impl Attack {
         let reply = self.dispatch(component);
         assert_eq!(reply["error_type"], "policy", "{name}: {reply}");
         let error = reply["error"].as_str().expect("an error");
-        let digest = format!("{:x}", Sha256::digest(component));
         assert!(error.starts_with("policy 'evil' ("), "{name}: {error}");
-        assert!(error.contains(&digest[..12]), "{name}: {error}");
+        assert!(error.contains(&digest(component)), "{name}: {error}");
         assert!(error.contains(part), "{name}: {error}");
         assert!(!error.chars().any(char::is_control), "{name}: {error:?}");
         assert!(!self.world.path("infra/prompt").exists(), "{name}: the agent was run");
     }
+}
+
+/// How an error names a component.
+fn digest(component: &[u8]) -> String {
+    format!("{:.12})", format!("{:x}", Sha256::digest(component)))
 }
 
 const VIEW: &str = "agent-dispatch:policy/project-view@0.1.0";
@@ -176,6 +195,7 @@ fn what_goes_wrong_after_the_run_leaves_what_was_paid_for() {
             assert!(attack.world.path("infra/prompt").exists(), "{name}");
             let error = reply["policy_error"].as_str().unwrap_or_else(|| panic!("{name}: {reply}"));
             assert!(error.starts_with("policy 'evil' ("), "{name}: {error}");
+            assert!(error.contains(&digest(&component)), "{name}: {error}");
             assert!(error.contains(part), "{name}: {error}");
         }
     }
@@ -217,6 +237,40 @@ fn what_does_not_come_back_is_ended() {
     );
     let error = reply["policy_error"].as_str().expect("an error");
     assert!(error.contains(limit), "{error}");
+}
+
+#[test]
+fn a_huge_log_is_cut_and_the_call_goes_on() {
+    let mut attack = Attack::new();
+    let logs = |size: u32, times: u32| {
+        // For debugging: the server shows none of it, and the tests' log has none.
+        let first = format!(
+            "(drop (memory.grow (i32.const 1000)))
+            (memory.fill (i32.const 2053) (i32.const 0x20) (i32.const 60000000))
+            (loop $l
+                (call $log (i32.const 3) (i32.const 2048) (i32.const {size}))
+                (local.set $i (i32.add (local.get $i) (i32.const 1)))
+                (br_if $l (i32.lt_u (local.get $i) (i32.const {times}))))
+            (i32.const 1024)"
+        );
+        Guest { first, imports: IMPORT_LOG.to_owned(), ..Guest::prompt() }.build()
+    };
+    // 64 KiB by default, of which each line takes 64 bytes more than it has.
+    for (name, component, kept) in
+        [("short lines", logs(5, 10_000), 949), ("long lines", logs(60_000, 100), 1)]
+    {
+        let reply = attack.dispatch(&component);
+        assert_eq!(reply["result"], "paid for", "{name}: {reply}");
+        let mut command = attack.world.command();
+        command.env("AGENT_DISPATCH_LOG", "debug").args(["dispatch", "infra", "look"]);
+        let ran = command.output().expect("the binary runs");
+        assert_eq!(ran.stdout, b"paid for\n", "{name}");
+        let log = String::from_utf8(ran.stderr).expect("UTF-8");
+        let lines = |part: &str| log.lines().filter(|line| line.contains(part)).count();
+        assert_eq!(lines(" hello "), kept, "{name}");
+        assert_eq!(lines("logs too much"), 1, "{name}");
+    }
+    attack.refused("one line", &logs(60_000_000, 1), "output_mib = 10");
 }
 
 #[test]
@@ -384,6 +438,14 @@ fn compile_bombs_are_bounded() {
     assert_eq!(reply["result"], "paid for", "that many are only slow: {reply}");
 }
 
+/// What else could tell one call from another.
+const CHANCE: &str = r#"
+    (import "wasi:random/random@0.2.0" "get-random-u64" (func $random (result i64)))
+    (import "wasi:random/insecure@0.2.0" "get-insecure-random-u64" (func $insecure (result i64)))
+    (import "wasi:random/insecure-seed@0.2.0" "insecure-seed" (func $seed (param i32)))
+    (import "wasi:clocks/monotonic-clock@0.2.0" "now" (func $since (result i64)))
+    (import "wasi:clocks/wall-clock@0.2.0" "now" (func $now (param i32)))"#;
+
 /// Writes sixteen letters from 2048 on that stand for the bits of a number.
 const WRITE: &str = "(func $write (param $bits i64) (local $i i32)
     (loop $l
@@ -411,9 +473,17 @@ fn the_same_input_gives_the_same_output() {
             "(global.set $calls (i64.add (global.get $calls) (i64.const 1))) (global.get $calls)",
         ),
         ("address", "(i64.extend_i32_u (local.get $request))"),
+        ("chance", "(call $random)"),
+        ("cheap chance", "(call $insecure)"),
+        ("seed of chance", "(call $seed (i32.const 4096)) (i64.load (i32.const 4096))"),
+        ("time that passes", "(call $since)"),
+        ("hour", "(call $now (i32.const 4096)) (i64.load (i32.const 4096))"),
+        ("part of a second", "(call $now (i32.const 4096)) (i64.load32_u (i32.const 4104))"),
     ] {
         let first = format!("{bits} (call $write) {}", text_at(2048, 16));
-        let component = Guest { first, more: WRITE.to_owned(), ..Guest::prompt() }.build();
+        let (more, imports) = (WRITE.to_owned(), CHANCE.to_owned());
+        let component = Guest { first, more, imports, world: "of-chance", ..Guest::prompt() };
+        let component = component.build();
         let mut seen = Vec::new();
         for attack in &mut attacks {
             for _ in 0..3 {
@@ -431,29 +501,29 @@ fn the_same_input_gives_the_same_output() {
 
 #[test]
 fn a_describe_policy_that_means_harm_is_refused_too() {
-    let attack = Attack::with_limits("timeout_ms: 300");
-    let describe = |guest: &Guest, path: &Path| {
-        fs::write(path, guest.build()).expect("a component");
-        let refused = attack.world.run(&["describe", "infra", "--json"]);
-        assert_eq!(refused.code, Some(1), "{refused:?}");
-        refused.json()["error"].as_str().expect("an error").to_owned()
+    let mut attack = Attack::with_limits("timeout_ms: 300");
+    let mut describe = |guest: &Guest| {
+        let component = guest.build();
+        let error = attack.describe(&component);
+        assert!(error.starts_with("'new' was not described: policy 'evil' ("), "{error}");
+        assert!(error.contains(&digest(&component)), "{error}");
+        error
     };
-    let path = attack.world.path("policy.wasm");
     let imports =
         format!("(import \"{VIEW}\" \"[resource-drop]project\" (func $drop (param i32)))");
     for (name, body, more, part) in bad_bodies(text_at) {
         let first = format!("(call $drop (local.get $project)) {body}");
         let (more, imports) = (more.to_owned(), imports.clone());
         let guest = Guest { first, more, imports, ..Guest::describe() };
-        let error = describe(&guest, &path);
-        assert!(error.starts_with("policy 'evil' (") && error.contains(part), "{name}: {error}");
+        let error = describe(&guest);
+        assert!(error.contains(part), "{name}: {error}");
     }
     // What is borrowed has to be given back.
-    let error = describe(&Guest::describe(), &path);
+    let error = describe(&Guest::describe());
     assert!(error.contains("borrow handles still remain"), "{error}");
     // A list of a billion names, and the same borrowed thing looked at for ever.
     let first = "(call $drop (local.get $project)) (i32.store (i32.const 1040) (i32.const 0x3fffffff)) (i32.const 1024)".to_owned();
-    let error = describe(&Guest { first, imports, ..Guest::describe() }, &path);
+    let error = describe(&Guest { first, imports, ..Guest::describe() });
     assert!(error.contains("it crashed") || error.contains("output_mib"), "{error}");
     let imports = format!(
         "(import \"{VIEW}\" \"[method]project.entries\" (func $entries (param i32 i32 i32 i32)))"
@@ -462,6 +532,6 @@ fn a_describe_policy_that_means_harm_is_refused_too() {
             (call $entries (local.get $project) (i32.const 2048) (i32.const 0) (i32.const 4096))
             (global.set $top (i32.const 65536)) (br $l)) (unreachable)";
     let guest = Guest { first: first.to_owned(), imports, ..Guest::describe() };
-    let error = describe(&guest, &path);
+    let error = describe(&guest);
     assert!(error.contains("timeout_ms = 300"), "{error}");
 }

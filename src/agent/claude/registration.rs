@@ -48,6 +48,11 @@ impl Registration {
         value
     }
 
+    /// Its command line, for people.
+    pub fn shown(&self) -> String {
+        shown(&self.value())
+    }
+
     /// Does what is registered start the same program with the same config?
     pub fn is(&self, registered: &Value) -> bool {
         let program = registered["command"].as_str().and_then(|command| which::which(command).ok());

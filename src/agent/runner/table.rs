@@ -161,8 +161,9 @@ impl State {
         run.exited = true;
         let (name, is_ending) = (name.clone(), run.deadline.is_some());
         let is_kept = run.keep_background && matches!(exit, Exit::Code(_));
-        self.tell(&Notice::Exited { run: name.clone(), exit });
+        let exited = Notice::Exited { run: name.clone(), exit };
         if is_ending {
+            self.tell(&exited);
             return None;
         }
         // What outlives its run has lost its parent, and so is our child now. As
@@ -171,9 +172,14 @@ impl State {
             self.runs.values().filter(|run| !run.exited).map(|run| run.leader).collect();
         self.has_kept |= is_kept;
         if !is_kept && tree::has_other_children(&leaders) {
+            self.tell(&exited);
             self.stop(&name, tree::GRACE)
         } else {
-            self.remove(&name, 0);
+            // What the run holds is let go of before anybody hears that it is over: whose
+            // lock it was finds it free.
+            self.runs.remove(&name);
+            self.tell(&exited);
+            self.tell(&Notice::Gone { run: name, survivors: 0 });
             None
         }
     }
