@@ -7,7 +7,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::choice::{self, Chosen, how_to_choose};
-use super::decider::Decider;
+use super::decider::{self, Decider};
 use super::members::{Member, Members};
 use super::parallel::{Parallel, ParallelReply};
 use super::prompt::{shown_agent, told};
@@ -187,7 +187,7 @@ impl Aggregation {
             // Nothing was spent, so nothing is lost.
             Err(error) => return Err(refused(error)),
             Ok(Decision::GiveUp(reason)) => {
-                let name = &self.decider.name;
+                let (name, reason) = (&self.decider.name, decider::reason(&reason));
                 let message = format!("the aggregate policy '{name}' cannot do this: {reason}");
                 return Err(Refusal::new(message).with_hint("Nothing was run or spent."));
             }
@@ -293,6 +293,7 @@ impl Aggregation {
                 aggregated.result = text;
             }
             End::GaveUp(reason) => {
+                let reason = decider::reason(&reason);
                 aggregated.fail(ErrorType::Policy, format!("the policy gave up: {reason}"));
             }
             End::Stopped(what) => {

@@ -5,14 +5,13 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use super::choice::{Chosen, how_to_choose};
-use super::decider::Decider;
+use super::decider::{self, Decider};
 use super::listener::Listener;
 use super::prompt::{shown_agent, told};
 use super::reply::{Refusal, Reply, shown_usd};
 use super::request::{Conversation, Request};
 use super::{Dispatcher, NO_AGENT, listing, plan};
 use crate::agent::{ErrorType, Failure};
-use crate::one_line::one_line;
 use crate::policy::dialogue::{self as policy, Agent, Allowance, Decision, Side, Situation, Speak};
 use crate::policy::{PolicyError, Steps as _};
 
@@ -22,9 +21,6 @@ const DEFAULT_ROUNDS: u32 = 3;
 
 /// How much of the topic stands as the goal in each prompt, in characters.
 const GOAL: usize = 200;
-
-/// Longest reason of a policy that is shown, in characters.
-const REASON: usize = 2000;
 
 const SIDES: [Side; 2] = [Side::Responder, Side::Requester];
 
@@ -254,7 +250,7 @@ impl Talk {
             Decision::Resolved(answer) => join(&answer).map(End::resolved),
             Decision::Stop(stop) => {
                 let answer = stop.answer.map(|answer| join(&answer)).transpose();
-                let reason = one_line(stop.reason.trim(), REASON);
+                let reason = decider::reason(&stop.reason);
                 answer.map(|answer| End { answer, ..End::unresolved(reason) })
             }
         };
