@@ -137,7 +137,10 @@ impl ServerHandler for Server {
                 }
                 "dispatch_dialogue" => {
                     let call = requests::dialogue(&arguments)?;
-                    let work = |listener| async move { dispatcher.dialogue(call, &listener).await };
+                    // Boxed: all that a turn needs is in its future.
+                    let work = |listener| async move {
+                        Box::pin(dispatcher.dialogue(call, &listener)).await
+                    };
                     Ok(outcome(progress::report(&context, Wording::Dialogue, work).await))
                 }
                 "add_agent" => {
