@@ -2,6 +2,7 @@
 //! processes, real files.
 
 mod agents;
+mod aggregates;
 mod child;
 mod cli;
 mod config;
@@ -10,6 +11,7 @@ mod hints;
 mod hostile;
 mod interface;
 mod mcp;
+mod parallel;
 mod policies;
 #[cfg(target_os = "linux")]
 mod processes;
