@@ -21,4 +21,5 @@ mod sandbox;
 mod sessions;
 mod setup;
 mod sharing;
+mod streaming;
 mod support;
