@@ -7,6 +7,7 @@ mod child;
 mod cli;
 mod config;
 mod describing;
+mod dialogues;
 mod hints;
 mod hostile;
 mod interface;

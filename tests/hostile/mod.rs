@@ -4,6 +4,7 @@
 
 mod aggregates;
 mod decisions;
+mod dialogues;
 
 mod guest;
 
