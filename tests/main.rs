@@ -11,6 +11,8 @@ mod dialogues;
 mod hints;
 mod hostile;
 mod interface;
+#[cfg(target_os = "linux")]
+mod leaving;
 mod mcp;
 mod parallel;
 mod policies;
