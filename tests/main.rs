@@ -2,14 +2,19 @@
 //! processes, real files.
 
 mod agents;
+mod aggregates;
 mod child;
 mod cli;
 mod config;
 mod describing;
+mod dialogues;
 mod hints;
 mod hostile;
 mod interface;
+#[cfg(target_os = "linux")]
+mod leaving;
 mod mcp;
+mod parallel;
 mod policies;
 #[cfg(target_os = "linux")]
 mod processes;
@@ -19,4 +24,5 @@ mod sandbox;
 mod sessions;
 mod setup;
 mod sharing;
+mod streaming;
 mod support;

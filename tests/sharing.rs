@@ -8,11 +8,6 @@ use serde_json::{Value, json};
 use crate::support::World;
 use crate::support::mcp::Client;
 
-/// How often an agent was run that counts with `count ../runs`.
-fn runs(world: &World) -> usize {
-    fs::read_to_string(world.path("runs")).map_or(0, |runs| runs.lines().count())
-}
-
 fn ask(client: &mut Client) -> Value {
     client.tool("dispatch", json!({"agent": "infra", "task": "look"}))
 }
@@ -30,20 +25,20 @@ fn the_same_question_gets_the_same_answer() {
     let mut same = again.clone();
     same.as_object_mut().expect("a reply").retain(|key, _| key != "cached" && key != "age_seconds");
     assert_eq!(same, first);
-    assert_eq!(runs(&world), 1);
+    assert_eq!(world.runs(), 1);
 
     // Asked afresh it is done again, and that is the answer from then on.
     let fresh = client.tool("dispatch", json!({"agent": "infra", "task": "look", "fresh": "true"}));
     assert_eq!((&fresh["result"], fresh.get("cached")), (&json!("second"), None));
     assert_eq!(ask(&mut client)["result"], "second");
-    assert_eq!(runs(&world), 2);
+    assert_eq!(world.runs(), 2);
 
     // Whatever comes of it, the old answer is not given again.
     world.agent("infra", "count ../runs\nexit 3");
     let failed = client.tool("dispatch", json!({"agent": "infra", "task": "look", "fresh": true}));
     assert_eq!(failed["success"], false);
     assert_eq!(ask(&mut client)["success"], false);
-    assert_eq!(runs(&world), 4);
+    assert_eq!(world.runs(), 4);
 }
 
 #[test]
@@ -63,14 +58,14 @@ fn whatever_decides_about_the_answer_makes_it_another_question() {
         let mut question = base.clone();
         question[key] = value;
         client.tool("dispatch", question);
-        assert_eq!(runs(&world), count + 2, "{key}");
+        assert_eq!(world.runs(), count + 2, "{key}");
     }
     let yaml = world.agents_yaml(&["infra"]);
     let copied = world.path("other-program");
     fs::copy(crate::support::fake_agent(), &copied).expect("a second program");
     let program = crate::support::fake_agent().display().to_string();
     let for_infra = |line: &str| yaml.replace("settings:", &format!("    {line}\nsettings:"));
-    let before = runs(&world);
+    let before = world.runs();
     let changes = [
         for_infra("model: opus"),
         for_infra("allowed_tools: [Read]"),
@@ -87,7 +82,7 @@ fn whatever_decides_about_the_answer_makes_it_another_question() {
     for (count, changed) in changes.iter().enumerate() {
         world.config(changed);
         client.tool("dispatch", base.clone());
-        assert_eq!(runs(&world), before + count + 1, "{changed}");
+        assert_eq!(world.runs(), before + count + 1, "{changed}");
     }
     // Another program at the same path is another one.
     fs::remove_file(&copied).expect("the second program");
@@ -127,7 +122,7 @@ fn only_a_clean_answer_is_given_again() {
             let reply = ask(&mut client);
             assert!(reply.get("cached").is_none(), "{name}: {reply}");
         }
-        assert_eq!(runs(&world), 2, "{name}");
+        assert_eq!(world.runs(), 2, "{name}");
         assert_eq!(client.tool("cache_stats", json!({}))["size"], 0, "{name}");
     }
 }
@@ -149,7 +144,7 @@ fn the_config_can_switch_it_off() {
         world.config(off);
         ask(&mut client);
         assert!(ask(&mut client).get("cached").is_none());
-        assert_eq!(runs(&world), 2 * (count + 1), "{off}");
+        assert_eq!(world.runs(), 2 * (count + 1), "{off}");
         let stats = client.tool("cache_stats", json!({}));
         assert_eq!(stats.get("enabled"), (count > 0).then_some(&json!(false)), "{stats}");
     }
@@ -168,7 +163,7 @@ fn a_client_sees_and_clears_what_is_kept() {
     assert_eq!(stats, expected);
     assert_eq!(client.tool("cache_clear", json!({})), json!({"cleared": 1}));
     ask(&mut client);
-    assert_eq!(runs(&world), 2);
+    assert_eq!(world.runs(), 2);
 }
 
 #[test]
@@ -181,7 +176,7 @@ fn conversations_neither_use_nor_leave_answers() {
     in_session(&mut client);
     assert!(ask(&mut client).get("cached").is_none());
     assert!(in_session(&mut client).get("cached").is_none());
-    assert_eq!(runs(&world), 3);
+    assert_eq!(world.runs(), 3);
 }
 
 /// Sends dispatches with these ids and waits until each has been told that its agent
@@ -216,7 +211,7 @@ fn many_who_ask_the_same_wait_for_one_run() {
     assert!(replies.iter().all(|reply| reply["result"] == "ok"), "{replies:#?}");
     let shared = replies.iter().filter(|reply| reply["shared"] == true).count();
     assert_eq!(shared, 63, "one of them is told that it paid");
-    assert_eq!(runs(&world), 1);
+    assert_eq!(world.runs(), 1);
     assert_eq!(ask(&mut client)["cached"], true);
 }
 
@@ -229,7 +224,7 @@ fn a_failure_goes_to_all_who_wait_and_is_not_kept() {
     for reply in replies(&mut client, 3) {
         assert!(reply["error"].as_str().is_some_and(|error| error.contains("no luck")), "{reply}");
     }
-    assert_eq!(runs(&world), 1);
+    assert_eq!(world.runs(), 1);
     world.agent("infra", "count ../runs\nanswer better");
     assert_eq!(ask(&mut client)["result"], "better");
 }
@@ -245,7 +240,7 @@ fn who_leaves_a_run_leaves_it_to_the_others_and_the_last_ends_it() {
     client.tool("list_agents", json!({}));
     fs::write(world.path("go"), "").expect("a file");
     assert_eq!(client.receive()["id"], "102");
-    assert_eq!(runs(&world), 1);
+    assert_eq!(world.runs(), 1);
 
     fs::remove_file(world.path("go")).expect("the file");
     client.tool("cache_clear", json!({}));
@@ -256,7 +251,7 @@ fn who_leaves_a_run_leaves_it_to_the_others_and_the_last_ends_it() {
     // The run that was given up is nobody's: whoever asks now has one of their own.
     fs::write(world.path("go"), "").expect("a file");
     assert_eq!(ask(&mut client).get("shared"), None);
-    assert_eq!(runs(&world), 3);
+    assert_eq!(world.runs(), 3);
 }
 
 #[test]
@@ -268,7 +263,7 @@ fn what_was_asked_before_the_cache_was_cleared_is_not_kept_after_it() {
     fs::write(world.path("go"), "").expect("a file");
     assert_eq!(replies(&mut client, 1)[0]["result"], "ok");
     assert!(ask(&mut client).get("cached").is_none());
-    assert_eq!(runs(&world), 2);
+    assert_eq!(world.runs(), 2);
 }
 
 #[test]

@@ -51,7 +51,7 @@ impl ServerHandler for Bare {
         if let Some(token) = context.meta.get_progress_token() {
             for number in 1..=u32::try_from(notices).expect("not that many") {
                 let progress = ProgressNotificationParam::new(token.clone(), number.into());
-                let progress = progress.with_message(format!("infra says: event number {number}"));
+                let progress = progress.with_message(format!("infra says: {number} event"));
                 let _ = context.peer.notify_progress(progress).await;
             }
         }

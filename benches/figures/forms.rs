@@ -70,7 +70,7 @@ fn listen(client: &mut Client, id: &str, mut notice: impl FnMut(&str)) {
 
 /// What an agent does, as notices. Floor: as many notices of a bare server.
 pub(crate) fn stream() {
-    let world = World::with_agent(&format!("chatter {EVENTS}\nanswer ok"));
+    let world = World::with_agent(&format!("says {EVENTS} event\nanswer ok"));
     let mut client = Client::start(&world, Streams::Sockets);
     client.initialize();
     let mut bare = bare::start(&world, Streams::Sockets);
@@ -83,9 +83,9 @@ pub(crate) fn stream() {
             client.begin(&id, "dispatch_stream", question.clone());
             let mut next = 0;
             listen(&mut client, &id, |notice| {
-                if notice.contains("event number") {
-                    assert_eq!(notice, format!("infra says: event number {next}"));
+                if notice.ends_with(" event") {
                     next += 1;
+                    assert_eq!(notice, format!("infra says: {next} event"));
                 }
             });
             assert_eq!(next, EVENTS);
@@ -97,7 +97,7 @@ pub(crate) fn stream() {
     }
     row(&format!("{EVENTS} events as notices, ms"), measured, Some(floor));
 
-    let world = World::with_agent(&format!("chatter-paced {PACED} 5\nanswer ok"));
+    let world = World::with_agent(&format!("says-times {PACED} 5\nanswer ok"));
     let mut client = Client::start(&world, Streams::Sockets);
     client.initialize();
     client.begin("paced", "dispatch_stream", question);

@@ -64,8 +64,15 @@ async fn execute(
     let (run, mut pipes) = start(runner, job, &request.prompt, held).map_err(|error| {
         Failure::new(ErrorType::CliError, format!("the agent could not be started: {error}"))
     })?;
-    let mut watch =
-        Watch { run, exit: None, stopped: None, patience: None, gone: false, lost: false };
+    let mut watch = Watch {
+        run,
+        started: false,
+        exit: None,
+        stopped: None,
+        patience: None,
+        gone: false,
+        lost: false,
+    };
     let timeout = tokio::time::sleep(request.timeout);
     tokio::pin!(timeout);
     loop {
@@ -80,7 +87,8 @@ async fn execute(
                     break;
                 }
             }
-            bytes = pipes.stdout.step(), if pipes.stdout.is_open() => {
+            // What it says may be there before the notice that it runs, which comes first.
+            bytes = pipes.stdout.step(), if watch.started && pipes.stdout.is_open() => {
                 pipes.lines.push(bytes, |line| reader.line(line, observe));
                 if pipes.lines.total() > STDOUT_BOUND {
                     watch.stop(StopReason::OutputLimit, reader, observe);
@@ -169,6 +177,8 @@ const MOST_CHUNKS: usize = 16;
 /// What is known of a run from the outside.
 struct Watch {
     run: Run,
+    /// It is known to run.
+    started: bool,
     exit: Option<Exit>,
     /// Why it is being ended from here.
     stopped: Option<Stopped>,
@@ -188,6 +198,7 @@ impl Watch {
     ) -> Result<(), Failure> {
         match notice {
             Some(Notice::Started { pid, .. }) => {
+                self.started = true;
                 observe(RunEvent::Started { version: FORMAT, pid });
             }
             Some(Notice::Failed { error, .. }) => return Err(not_started(&error)),

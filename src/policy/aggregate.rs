@@ -1,5 +1,7 @@
 //! The kind `aggregate`: how many answers become one.
 
+use std::collections::HashSet;
+
 use wasmtime::Store;
 
 use super::bindings::aggregate::exports::agent_dispatch::policy::aggregate as wit;
@@ -128,17 +130,17 @@ impl super::steps::Situation for Situation<'_> {
                 Some("it waits, and nothing runs".to_owned())
             }
             Decision::Ask(asks) if asks.is_empty() => Some("it asks nobody".to_owned()),
-            Decision::Ask(asks) => asks.iter().zip(0..).find_map(|(ask, place)| {
-                self.problem_of_ask(ask).or_else(|| {
-                    let same = |other: &Ask| {
-                        ask.continues.is_some_and(|item| other.continues == Some(item))
-                    };
-                    asks[..place]
-                        .iter()
-                        .any(same)
-                        .then(|| "it continues one conversation twice at once".to_owned())
+            Decision::Ask(asks) => {
+                // A policy may ask for more than anybody may: each is looked at once.
+                let mut continued = HashSet::new();
+                asks.iter().find_map(|ask| {
+                    self.problem_of_ask(ask).or_else(|| {
+                        let is_first = ask.continues.is_none_or(|item| continued.insert(item));
+                        let problem = || "it continues one conversation twice at once".to_owned();
+                        (!is_first).then(problem)
+                    })
                 })
-            }),
+            }
             Decision::Answer(Answer::Item(item)) => self.problem_of_reply(*item),
             Decision::Answer(Answer::Text(pieces)) => self.problem_of_pieces(pieces),
             Decision::Wait | Decision::GiveUp(_) => None,

@@ -87,8 +87,13 @@ impl super::steps::Situation for Situation<'_> {
             Decision::Resolved(answer) => answer,
             Decision::Stop(Stop { answer, .. }) => answer.as_ref()?,
         };
-        let unknown = pieces::named(pieces).find(|turn| *turn as usize >= self.turns.len())?;
-        Some(format!("there is no turn {unknown}"))
+        let is_unknown = |turn: &u32| *turn as usize >= self.turns.len();
+        if let Some(unknown) = pieces::named(pieces).find(is_unknown) {
+            return Some(format!("there is no turn {unknown}"));
+        }
+        let says_nothing = matches!(decision, Decision::Speak(_))
+            && pieces::is_blank(pieces, |number| self.text(number));
+        says_nothing.then(|| "it speaks, and has nothing to say".to_owned())
     }
 }
 

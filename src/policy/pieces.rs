@@ -22,12 +22,9 @@ pub(super) fn named(pieces: &[Piece]) -> impl Iterator<Item = u32> {
 /// [`Failure::Bound`] where it is longer than any prompt or answer can be.
 pub(super) fn join<'t>(
     pieces: &'t [Piece],
-    reply: impl Fn(u32) -> &'t str,
+    reply: impl Fn(u32) -> &'t str + Clone,
 ) -> Result<String, Failure> {
-    let texts = pieces.iter().map(|piece| match piece {
-        Piece::Text(text) => text.as_str(),
-        Piece::Reply(Span { reply: number, start, end }) => part(reply(*number), *start, *end),
-    });
+    let texts = texts(pieces, reply);
     let size = texts.clone().map(str::len).fold(0, usize::saturating_add);
     if size > JOINED_BYTES {
         let bound = format!("{} MiB of text put together", JOINED_BYTES >> 20);
@@ -36,6 +33,21 @@ pub(super) fn join<'t>(
     let mut joined = String::with_capacity(size);
     joined.extend(texts);
     Ok(joined)
+}
+
+/// Is there nothing to read in the text that these pieces make?
+pub(super) fn is_blank<'t>(pieces: &'t [Piece], reply: impl Fn(u32) -> &'t str + Clone) -> bool {
+    texts(pieces, reply).all(|text| text.trim().is_empty())
+}
+
+fn texts<'t>(
+    pieces: &'t [Piece],
+    reply: impl Fn(u32) -> &'t str + Clone,
+) -> impl Iterator<Item = &'t str> + Clone {
+    pieces.iter().map(move |piece| match piece {
+        Piece::Text(text) => text.as_str(),
+        Piece::Reply(Span { reply: number, start, end }) => part(reply(*number), *start, *end),
+    })
 }
 
 /// The bytes of a text from `start` to `end`, moved to the front of the characters they

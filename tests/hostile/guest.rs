@@ -15,7 +15,7 @@ pub(super) struct Guest {
     /// The version that it says it is made for.
     pub(super) version: &'static str,
     pub(super) check: String,
-    /// `render` or `describe`.
+    /// `render`, `describe` or `step`.
     pub(super) first: String,
     pub(super) interpret: String,
     pub(super) realloc: String,
@@ -46,6 +46,11 @@ impl Guest {
         Self { world: "describe-policy", ..Self::prompt() }
     }
 
+    /// A policy that is asked again and again: it waits, or says nothing to the requester.
+    pub(super) fn steps(world: &'static str) -> Self {
+        Self { world, first: "(i32.const 512)".to_owned(), ..Self::prompt() }
+    }
+
     /// The component.
     pub(super) fn build(&self) -> Vec<u8> {
         let Self { check, first, interpret, realloc, more, imports, memory, version, .. } = self;
@@ -55,6 +60,13 @@ impl Guest {
                     (param $config i32) (param $size i32) (param $project i32) (result i32)
                     (local $i i32) {first})
                 (func (export "agent-dispatch:policy/describe@{version}#check")
+                    (param i32 i32) (result i32) {check})"#
+            )
+        } else if let Some(kind @ ("aggregate" | "dialogue")) = world_kind(self.world) {
+            format!(
+                r#"(func (export "agent-dispatch:policy/{kind}@{version}#step")
+                    (param $given i32) (result i32) (local $i i32) {first})
+                (func (export "agent-dispatch:policy/{kind}@{version}#check")
                     (param i32 i32) (result i32) {check})"#
             )
         } else {
@@ -90,6 +102,11 @@ impl Guest {
         let encoder = ComponentEncoder::default().validate(true).module(&module);
         encoder.expect("a module").encode().unwrap_or_else(|error| panic!("{error:#}\n{text}"))
     }
+}
+
+/// The kind of a policy of this world.
+fn world_kind(world: &str) -> Option<&str> {
+    world.strip_suffix("-policy")
 }
 
 /// Hands out memory and never takes it back.

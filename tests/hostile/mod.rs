@@ -2,6 +2,10 @@
 //! of a real server. After each the server answers the next call, and the error names the
 //! policy, its digest and the limit that it met.
 
+mod aggregates;
+mod decisions;
+mod dialogues;
+
 mod guest;
 
 use std::fs::{self, File};

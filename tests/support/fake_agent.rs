@@ -51,11 +51,14 @@ fn main() {
 }
 
 fn follow_script() {
-    let script = fs::read_to_string("script").expect("a script in the working directory");
+    let mut script = fs::read_to_string("script").expect("a script in the working directory");
     let next = std::env::var(NEXT_STEP).ok().and_then(|step| step.parse().ok());
     let mut prompt = Vec::new();
     if next.is_none() && !script.starts_with("ignore-stdin") {
         std::io::stdin().read_to_end(&mut prompt).expect("standard input");
+    }
+    if script == "turns" {
+        script = begin_turn(&prompt);
     }
     for (number, line) in script.lines().enumerate().skip(next.unwrap_or(0)) {
         let (step, rest) = line.split_once(' ').unwrap_or((line, ""));
@@ -73,6 +76,13 @@ fn follow_script() {
                 let (count, text) = rest.split_once(' ').expect("repeat COUNT TEXT");
                 print!("{}", answer(&text.repeat(count.parse().expect("a number"))));
             }
+            // So many texts, each with its number before it.
+            "says" => {
+                let (count, text) = rest.split_once(' ').expect("says COUNT TEXT");
+                let count: usize = count.parse().expect("a number");
+                let texts = (1..=count).map(|number| said(&format!("{number} {text}")) + "\n");
+                write_bytes(texts.collect::<String>().as_bytes());
+            }
             "err" => eprintln!("{rest}"),
             // So many kilobytes of standard error.
             "err-flood" => {
@@ -88,18 +98,13 @@ fn follow_script() {
             "close-stdout" => {
                 go_on(Command::new(myself()).stdout(Stdio::null()), number + 1);
             }
-            // Says so many things, at once or so many milliseconds apart.
-            "chatter" => {
-                for number in 0..rest.parse().expect("chatter COUNT") {
-                    print!("{}", said(&format!("event number {number}")));
-                }
-            }
-            "chatter-paced" => {
-                let (count, pause) = rest.split_once(' ').expect("chatter-paced COUNT MS");
+            // Says what time it is, in nanoseconds, so many milliseconds apart.
+            "says-times" => {
+                let (count, pause) = rest.split_once(' ').expect("says-times COUNT MS");
                 for _ in 0..count.parse().expect("a number") {
                     sleep(Duration::from_millis(pause.parse().expect("a number")));
                     let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970");
-                    print!("{}", said(&format!("at {}", now.as_nanos())));
+                    println!("{}", said(&format!("at {}", now.as_nanos())));
                 }
             }
             "pause" => sleep(Duration::from_millis(rest.parse().expect("pause MS"))),
@@ -240,6 +245,18 @@ fn arguments() -> Vec<String> {
     std::env::args().skip(1).collect()
 }
 
+/// Takes the next of the agent's turns, writes down what it was given for it, and goes on
+/// with that turn's own script.
+fn begin_turn(prompt: &[u8]) -> String {
+    let take =
+        |turn: &usize| File::create_new(format!("prompt-{turn}")).ok().map(|file| (*turn, file));
+    let (turn, mut file) = (1..).find_map(|turn| take(&turn)).expect("there are always more");
+    fs::write(format!("arguments-{turn}"), arguments().join("\n")).expect("arguments");
+    file.write_all(prompt).expect("prompt");
+    let script = format!("script-{turn}");
+    fs::read_to_string(&script).unwrap_or_else(|_| panic!("there is no {script}"))
+}
+
 fn record(prompt: &[u8]) {
     fs::write("prompt", prompt).expect("prompt");
     fs::write("arguments", arguments().join("\n")).expect("arguments");
@@ -257,14 +274,14 @@ fn answer(text: &str) -> String {
     let result = format!(
         r#"{{"type":"result","subtype":"success","is_error":false,"result":"{text}","session_id":"{session}","num_turns":2,"total_cost_usd":0.25,"duration_ms":1234,"permission_denials":[]}}"#
     );
-    format!("{init}\n{said}{result}\n")
+    format!("{init}\n{said}\n{result}\n")
 }
 
 /// The event of something that the agent says.
 fn said(text: &str) -> String {
     format!(
         r#"{{"type":"assistant","message":{{"role":"assistant","content":[{{"type":"text","text":"{text}"}}]}}}}"#
-    ) + "\n"
+    )
 }
 
 fn latin_1(text: &str) -> Vec<u8> {

@@ -9,6 +9,7 @@ use std::os::unix::net::UnixStream;
 use std::process::{Child, Command, ExitStatus, Stdio};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
 use super::World;
@@ -22,6 +23,31 @@ pub enum Streams {
     Pipes,
     /// As Claude Code and every Node client start servers.
     Sockets,
+}
+
+/// What a client hears of a call that it has begun.
+#[derive(Debug)]
+pub enum Told {
+    /// A notice of progress, and its number.
+    Notice(u64, String),
+    /// The JSON in the one text block of the result.
+    Answer(Value),
+}
+
+/// What a message says.
+#[track_caller]
+pub fn told(message: &Value) -> Told {
+    if message["method"] == "notifications/progress" {
+        let params = &message["params"];
+        let number = params["progress"].as_f64().expect("a number");
+        assert!(number.fract() == 0.0 && number > 0.0, "{message}");
+        let text = params["message"].as_str().expect("a text").to_owned();
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+        return Told::Notice(number as u64, text);
+    }
+    let text = message["result"]["content"][0]["text"].as_str();
+    let text = text.unwrap_or_else(|| panic!("no answer: {message}"));
+    Told::Answer(serde_json::from_str(text).expect("JSON"))
 }
 
 /// A server and the client's ends of its streams.
@@ -100,11 +126,18 @@ impl Client {
     /// The next message of the server.
     #[track_caller]
     pub fn receive(&mut self) -> Value {
-        serde_json::from_slice(&self.receive_line()).expect("a line is one JSON message")
+        self.receive_or_end().expect("the server has closed its output")
+    }
+
+    /// The next message of the server, unless it has closed its output.
+    #[track_caller]
+    pub fn receive_or_end(&mut self) -> Option<Value> {
+        let line = self.receive_line()?;
+        Some(serde_json::from_slice(&line).expect("a line is one JSON message"))
     }
 
     #[track_caller]
-    fn receive_line(&mut self) -> Vec<u8> {
+    fn receive_line(&mut self) -> Option<Vec<u8>> {
         // What was looked at holds no end of a line.
         let mut looked_at = 0;
         let end = loop {
@@ -117,10 +150,12 @@ impl Client {
             assert_eq!(ready, Ok(1), "the server does not answer");
             let mut chunk = vec![0; 1 << 16];
             let read = self.output.read(&mut chunk).expect("the server's output");
-            assert_ne!(read, 0, "the server has closed its output");
+            if read == 0 {
+                return None;
+            }
             self.unread.extend_from_slice(&chunk[..read]);
         };
-        self.unread.drain(..=end).collect()
+        Some(self.unread.drain(..=end).collect())
     }
 
     /// Sends a request and returns the whole response.
@@ -171,7 +206,7 @@ impl Client {
             &json!({"jsonrpc": "2.0", "id": id, "method": "tools/call", "params": params})
                 .to_string(),
         );
-        self.receive_line()
+        self.receive_line().expect("the server has closed its output")
     }
 
     /// Calls a tool under this request id, which is also its progress token, and does
@@ -203,6 +238,54 @@ impl Client {
             }
         }
         results
+    }
+
+    /// What comes next for the only call that was begun.
+    #[track_caller]
+    pub fn next_told(&mut self) -> Told {
+        told(&self.receive())
+    }
+
+    /// Calls a tool with a progress token; returns all that is told, in order, and the JSON
+    /// of the answer, which comes last.
+    #[track_caller]
+    pub fn watch(&mut self, tool: &str, arguments: Value) -> (Vec<String>, Value) {
+        self.begin("watched", tool, arguments);
+        self.watch_on()
+    }
+
+    /// The same for a call that was begun.
+    #[track_caller]
+    pub fn watch_on(&mut self) -> (Vec<String>, Value) {
+        let (mut notices, mut last) = (Vec::new(), 0);
+        loop {
+            match self.next_told() {
+                Told::Answer(answer) => return (notices, answer),
+                Told::Notice(number, text) => {
+                    assert!(number > last, "{number} after {last}: {text}");
+                    last = number;
+                    notices.push(text);
+                }
+            }
+        }
+    }
+
+    /// Sends the server a signal. It is this process's child, so its number is its own
+    /// until it is waited for.
+    pub fn signal(&self, signal: Signal) {
+        kill_process(Pid::from_child(&self.server), signal).expect("the server is there");
+    }
+
+    /// Closes the server's input and goes on reading.
+    pub fn close_input(&mut self) {
+        self.input = None;
+    }
+
+    /// Closes both ends, as a client does that is killed, and waits for the server to end.
+    pub fn vanish(mut self) -> ExitStatus {
+        self.output = File::open("/dev/null").expect("/dev/null");
+        self.input = None;
+        self.server.wait().expect("the server ends")
     }
 
     /// The server's process id.

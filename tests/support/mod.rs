@@ -50,6 +50,26 @@ impl World {
         directory
     }
 
+    /// Makes the directory of an agent that follows another script in each of its runs.
+    pub fn agent_with_turns(&self, name: &str, scripts: &[&str]) -> PathBuf {
+        let directory = self.agent(name, "turns");
+        for (script, turn) in scripts.iter().zip(1..) {
+            fs::write(directory.join(format!("script-{turn}")), script).expect("a script");
+        }
+        directory
+    }
+
+    /// How many turns such an agent has had.
+    pub fn turns(&self, name: &str) -> usize {
+        let had = |turn: usize| self.path(name).join(format!("prompt-{turn}")).exists();
+        (1..=1000).take_while(|turn| had(*turn)).count()
+    }
+
+    /// How often an agent was run that counts with `count ../runs`.
+    pub fn runs(&self) -> usize {
+        fs::read_to_string(self.path("runs")).map_or(0, |runs| runs.lines().count())
+    }
+
     /// A config for these agents, run by the fake agent.
     pub fn agents_yaml(&self, names: &[&str]) -> String {
         let entry = |name| format!("  {name}:\n    directory: {}\n", self.path(name).display());

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use super::aggregated::{Aggregated, Step};
-use super::decider::Decider;
+use super::decider::{self, Decider};
 use super::ledger::{Ledger, Limits, Mark};
 use super::members::Members;
 use super::parallel::{Parallel, ParallelReply};
@@ -96,7 +96,7 @@ impl Aggregation {
             // Nothing was spent, so nothing is lost.
             Err(error) => return Err(refused(error)),
             Ok(Decision::GiveUp(reason)) => {
-                let name = &self.decider.name;
+                let (name, reason) = (&self.decider.name, decider::reason(&reason));
                 let message = format!("the aggregate policy '{name}' cannot do this: {reason}");
                 return Err(Refusal::new(message).with_hint("Nothing was run or spent."));
             }
@@ -202,6 +202,7 @@ impl Aggregation {
                 aggregated.result = text;
             }
             End::GaveUp(reason) => {
+                let reason = decider::reason(&reason);
                 aggregated.fail(ErrorType::Policy, format!("the policy gave up: {reason}"));
             }
             End::Stopped(what) => {

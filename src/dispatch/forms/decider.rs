@@ -5,7 +5,16 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use crate::dispatch::choice::Chosen;
+use crate::one_line::one_line;
 use crate::policy::{Host, Kind, PolicyError, Source, Stepper};
+
+/// Longest reason of a policy that is shown, in characters.
+const REASON: usize = 2000;
+
+/// Why a policy wants to end it, as it is shown.
+pub(super) fn reason(said: &str) -> String {
+    one_line(said.trim(), REASON)
+}
 
 /// A policy and who stands in for it.
 pub(super) struct Decider<K> {

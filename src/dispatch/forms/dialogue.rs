@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
-use super::decider::Decider;
+use super::decider::{self, Decider};
 use crate::agent::{ErrorType, Failure};
 use crate::dispatch::choice::{Chosen, how_to_choose};
 use crate::dispatch::listener::Listener;
@@ -12,7 +12,6 @@ use crate::dispatch::prompt::{shown_agent, told};
 use crate::dispatch::reply::{Refusal, Reply, shown_usd};
 use crate::dispatch::request::{Conversation, Request};
 use crate::dispatch::{Dispatcher, NO_AGENT, listing, plan};
-use crate::one_line::one_line;
 use crate::policy::dialogue::{self as policy, Agent, Allowance, Decision, Side, Situation, Speak};
 use crate::policy::{Kind as _, PolicyError, Stepper};
 
@@ -22,9 +21,6 @@ const DEFAULT_ROUNDS: u32 = 3;
 
 /// How much of the topic stands as the goal in each prompt, in characters.
 const GOAL: usize = 200;
-
-/// Longest reason of a policy that is shown, in characters.
-const REASON: usize = 2000;
 
 const SIDES: [Side; 2] = [Side::Responder, Side::Requester];
 
@@ -258,7 +254,7 @@ impl Talk {
             Decision::Resolved(answer) => join(&answer).map(End::resolved),
             Decision::Stop(stop) => {
                 let answer = stop.answer.map(|answer| join(&answer)).transpose();
-                let reason = one_line(stop.reason.trim(), REASON);
+                let reason = decider::reason(&stop.reason);
                 answer.map(|answer| End { answer, ..End::unresolved(reason) })
             }
         };

@@ -7,6 +7,7 @@ use aggregating::bindings::exports::agent_dispatch::policy::aggregate::{
 };
 use aggregating::{blocks, round};
 
+const SYNTHESIS: &str = "synthesis";
 const TASK: &str = "Put the results in the context, which come from several agents, into one coherent answer: \
      give the main findings first, name conflicts between the agents, and say what to do.";
 
@@ -25,8 +26,9 @@ impl Guest for Synthesize {
         if round::running(&situation) {
             return Ok(Decision::Wait);
         }
-        // Where the aggregator failed, its failure is what the caller needs to see.
-        if let Some(synthesis) = situation.items.iter().find(|item| item.round > 0) {
+        // Where the aggregator failed, its failure is what the caller needs to see. What has
+        // no such tag was asked by a policy before this one, which failed.
+        if let Some(synthesis) = situation.items.iter().find(|item| item.tag == SYNTHESIS) {
             return Ok(Decision::Answer(Answer::Item(synthesis.id)));
         }
         // It is asked also where every agent failed: the failures may have one cause.
@@ -36,7 +38,7 @@ impl Guest for Synthesize {
             context: blocks::of_caller(&situation),
             answer_format: "text".to_owned(),
             continues: None,
-            tag: String::new(),
+            tag: SYNTHESIS.to_owned(),
         }]))
     }
 }
