@@ -1,19 +1,30 @@
 //! The command line: what it prints, where, and how it ends.
 
-use std::process::{Command, Stdio};
+mod dialogue;
+mod parallel;
+mod progress;
 
-use crate::support::{BINARY, World};
+use std::process::{Child, Command, Stdio};
+
+use crate::support::{BINARY, Ran, World};
+
+/// Sends it a signal, as a terminal or an init system does.
+fn signal(child: &Child, signal: &str) {
+    let pid = child.id().to_string();
+    let killed = Command::new("kill").args(["-s", signal, &pid]).status().expect("kill runs");
+    assert!(killed.success());
+}
 
 #[test]
 fn dispatch_prints_the_answer_and_beside_it_how_to_go_on() {
     let world = World::with_agent("answer all is well");
     let ran = world.run(&["dispatch", "infra", "look"]);
     assert_eq!((ran.code, ran.stdout.as_str()), (Some(0), "all is well\n"));
-    assert!(
-        ran.stderr.starts_with("note: to go on with this conversation by hand: cd "),
-        "{ran:?}"
-    );
-    assert_eq!(ran.stderr.lines().count(), 1, "{ran:?}");
+    let beside: Vec<&str> = ran.stderr.lines().collect();
+    let [works, answered, by_hand] = beside[..] else { panic!("{ran:?}") };
+    assert_eq!(works, "infra works");
+    assert!(answered.starts_with("infra has answered, "), "{ran:?}");
+    assert!(by_hand.starts_with("note: to go on with this conversation by hand: cd "), "{ran:?}");
 }
 
 #[test]
@@ -122,7 +133,7 @@ fn a_refusal_is_json_where_json_was_asked_for() {
 
 #[test]
 fn an_interrupted_dispatch_shows_what_was_said_and_can_be_resumed() {
-    for (signal, code) in [("INT", 130), ("TERM", 143)] {
+    for (name, code) in [("INT", 130), ("TERM", 143)] {
         let said =
             r#"out {"type":"assistant","message":{"content":[{"type":"text","text":"so far"}]}}"#;
         let world = World::with_agent(&format!("{said}\ntouch ../started\nhang"));
@@ -130,9 +141,7 @@ fn an_interrupted_dispatch_shows_what_was_said_and_can_be_resumed() {
         command.args(["dispatch", "infra", "look", "--json"]).stdout(Stdio::piped());
         let child = command.spawn().expect("the binary runs");
         world.wait_for("started");
-        let pid = child.id().to_string();
-        let killed = Command::new("kill").args(["-s", signal, &pid]).status().expect("kill runs");
-        assert!(killed.success());
+        signal(&child, name);
         let output = child.wait_with_output().expect("it ends");
         assert_eq!(output.status.code(), Some(code));
         let reply: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
@@ -146,6 +155,22 @@ fn an_interrupted_dispatch_shows_what_was_said_and_can_be_resumed() {
 }
 
 #[test]
+fn a_second_signal_waits_for_nothing() {
+    let world = World::with_agent("ignore-term\ntouch ../started\nhang");
+    let mut command = world.command();
+    command.args(["dispatch", "infra", "look"]).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let child = command.spawn().expect("the binary runs");
+    world.wait_for("started");
+    // Two of one kind could be taken for one.
+    signal(&child, "INT");
+    signal(&child, "TERM");
+    let ran = Ran::of(&child.wait_with_output().expect("it ends"));
+    assert!(matches!(ran.code, Some(130 | 143)), "{ran:?}");
+    assert_eq!(ran.stderr, "infra works\n", "how it ended was not waited for");
+    world.wait_for_no_process();
+}
+
+#[test]
 fn an_interrupted_demo_leaves_nothing_behind() {
     let world = World::new();
     let mut child = world.command().arg("demo").stdout(Stdio::null()).spawn().expect("it runs");
@@ -153,8 +178,7 @@ fn an_interrupted_demo_leaves_nothing_behind() {
         assert_eq!(child.try_wait().expect("a child"), None, "it has not begun");
         std::thread::yield_now();
     }
-    let pid = child.id().to_string();
-    assert!(Command::new("kill").args(["-s", "INT", &pid]).status().expect("kill runs").success());
+    signal(&child, "INT");
     child.wait().expect("it ends");
     assert_eq!(std::fs::read_dir(world.path("tmp")).expect("tmp").count(), 0);
 }

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use super::AddArgs;
+use super::command_line::AddArgs;
 use super::terminal::{BOLD, FAINT, finish, note, print, print_json, shown};
 use crate::dispatch::{Added, By, Dispatcher, Newcomer, Refusal};
 

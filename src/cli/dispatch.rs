@@ -5,10 +5,11 @@ use std::sync::Arc;
 
 use serde_json::json;
 
-use super::DispatchArgs;
-use super::signals::Signals;
+use super::command_line::DispatchArgs;
+use super::progress::Form;
 use super::terminal::{FAINT, note, print, print_text, refuse, report};
-use crate::dispatch::{Conversation, Dispatcher, Listener, Preview, Refusal, Reply, Request};
+use super::waiting::wait;
+use crate::dispatch::{Conversation, Dispatcher, Preview, Refusal, Reply, Request};
 
 pub(super) async fn run(
     dispatcher: &Arc<Dispatcher>,
@@ -48,34 +49,18 @@ async fn dispatch(
     request: Request,
     json: bool,
 ) -> anyhow::Result<ExitCode> {
-    let mut signals = Signals::new()?;
-    let progress = Listener::nobody();
-    let dispatch = dispatcher.dispatch(request, &progress);
-    tokio::pin!(dispatch);
-    let (ended, signal) = tokio::select! {
-        ended = &mut dispatch => (ended, None),
-        signal = signals.next() => {
-            // What the agent has said by now is still shown; a second signal
-            // does not wait for it.
-            dispatcher.cancel();
-            tokio::select! {
-                ended = &mut dispatch => (ended, Some(signal)),
-                signal = signals.next() => return Ok(signal),
-            }
-        }
-    };
-    dispatcher.end().await;
-    let code = match ended {
+    let work = |listener| async move { dispatcher.dispatch(request, &listener).await };
+    wait(dispatcher, Form::One, work, |reply| match reply {
         Ok(reply) => {
             let code = show(&reply, json)?;
             if let Some(command) = dispatcher.resume_by_hand(&reply).filter(|_| !json) {
                 note(&format!("to go on with this conversation by hand: {command}"));
             }
-            code
+            Ok(code)
         }
-        Err(refusal) => refused(&refusal, json),
-    };
-    Ok(signal.unwrap_or(code))
+        Err(refusal) => Ok(refused(&refusal, json)),
+    })
+    .await
 }
 
 fn refused(refusal: &Refusal, json: bool) -> ExitCode {

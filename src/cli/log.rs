@@ -80,10 +80,12 @@ fn write_all(entries: Receiver<Entry>) {
         match entry {
             Entry::Line(line) => {
                 let dropped = DROPPED.swap(0, Ordering::Relaxed);
-                if dropped > 0 {
-                    let _ = writeln!(stderr, "({dropped} lines of the log were dropped here)");
-                }
-                let _ = stderr.write_all(&line);
+                let _ = super::progress::beside(|| {
+                    if dropped > 0 {
+                        writeln!(stderr, "({dropped} lines of the log were dropped here)")?;
+                    }
+                    stderr.write_all(&line)
+                });
             }
             Entry::End(done) => drop(done.send(())),
         }

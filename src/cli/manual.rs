@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use clap::{Command, CommandFactory};
 use clap_complete::Shell;
 
-use super::CommandLine;
+use super::command_line::CommandLine;
 
 pub(super) fn completions(shell: Shell) -> io::Result<ExitCode> {
     let mut script = Vec::new();

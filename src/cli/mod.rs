@@ -3,177 +3,42 @@
 //! Data goes to standard output, everything else to standard error. Exit codes:
 //! 0 for success, 1 when a command could not do its work, 2 for a command line
 //! that cannot be understood, 130 and 143 after a signal.
+//!
+//! `command_line` says what can be typed; who asks agents does it through `waiting`, which
+//! has `progress` tell how far they are.
 
 mod add;
+mod command_line;
 mod demo;
 mod describe;
+mod dialogue;
 mod dispatch;
 mod doctor;
 mod init;
+mod items;
 mod list;
 mod log;
 mod manual;
+mod parallel;
 mod practice_agent;
+mod progress;
 mod remove;
 mod serve;
 mod signals;
 mod terminal;
+mod waiting;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use clap::{Args, Parser, Subcommand};
+use clap::Parser as _;
 
 use crate::config::Paths;
 use crate::dispatch::{Dispatcher, Lineage};
+use command_line::{Command, CommandLine};
 use terminal::report;
-
-#[derive(Parser)]
-#[command(
-    version,
-    about = "Lets one coding agent ask the agent of another project",
-    after_help = "Agents are configured in ~/.config/agent-dispatch/agents.yaml; AGENT_DISPATCH_CONFIG names another file.\nAGENT_DISPATCH_LOG (error, warn, info, debug, trace) sets what is logged to standard error; serve logs info, the others warn."
-)]
-struct CommandLine {
-    #[command(subcommand)]
-    command: Command,
-}
-
-#[derive(Subcommand)]
-enum Command {
-    /// Serve MCP on standard input and output; a client such as Claude Code starts this
-    Serve,
-    /// Make a config to begin with, and register the server with Claude Code
-    Init {
-        /// Register this program even where another one is registered
-        #[arg(long)]
-        force: bool,
-        /// Print JSON
-        #[arg(long)]
-        json: bool,
-    },
-    /// Add a project directory as an agent, or every project in a directory
-    Add(AddArgs),
-    /// Remove an agent from the config; its directory stays as it is
-    Remove {
-        /// The agent's name
-        name: String,
-        /// Print JSON
-        #[arg(long)]
-        json: bool,
-    },
-    /// Have an agent's describe policy look at its project afresh, and print what it says
-    Describe {
-        /// The agent's name
-        name: String,
-        /// Print JSON, with what else it found
-        #[arg(long)]
-        json: bool,
-    },
-    /// List the agents and what is wrong with the config
-    List {
-        /// Print JSON
-        #[arg(long)]
-        json: bool,
-    },
-    /// Look whether everything is there that a dispatch needs; spends nothing
-    Doctor {
-        /// Print JSON
-        #[arg(long)]
-        json: bool,
-    },
-    /// Ask an agent something harmless, to see that it works
-    Test {
-        /// The agent's name
-        name: String,
-        /// What to ask
-        #[arg(default_value = "Say in one sentence what this project is.")]
-        task: String,
-    },
-    /// Dispatch a task to an agent and print its answer
-    Dispatch(DispatchArgs),
-    /// Show how it works on sample projects, with no account and no network
-    Demo,
-    /// Print a script that completes this program's command line
-    Completions {
-        /// The shell it is for
-        shell: clap_complete::Shell,
-    },
-    /// Print the manual page
-    Man {
-        /// Write a page for each command into this folder instead
-        #[arg(long, value_name = "FOLDER")]
-        dir: Option<PathBuf>,
-    },
-    #[command(hide = true, about = "Start and end agent processes for a server (internal)")]
-    Runner,
-    #[command(hide = true, about = "Compile the component on standard input (internal)")]
-    CompilePolicy,
-    #[command(hide = true, about = "Stand in for an agent CLI in the demo (internal)")]
-    PracticeAgent(practice_agent::PracticeArgs),
-}
-
-#[derive(Args)]
-struct AddArgs {
-    /// What the agent is to be called
-    #[arg(required_unless_present = "scan")]
-    name: Option<String>,
-    /// The project's directory
-    #[arg(required_unless_present = "scan")]
-    directory: Option<PathBuf>,
-    /// What the agent is good for; without it the describe policy says so
-    #[arg(short, long, default_value = "", hide_default_value = true, allow_hyphen_values = true)]
-    description: String,
-    /// Seconds a dispatch to it may take; without it what settings say
-    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(1..))]
-    timeout: Option<u32>,
-    /// The model it is to use; without it the agent CLI's own
-    #[arg(long)]
-    model: Option<String>,
-    /// Add each subdirectory of this one that has a CLAUDE.md or .git
-    #[arg(long, value_name = "DIRECTORY", conflicts_with_all = ["name", "directory", "description", "timeout", "model"])]
-    scan: Option<PathBuf>,
-    /// Only show what --scan would add
-    #[arg(long, requires = "scan", conflicts_with = "name")]
-    dry_run: bool,
-    /// Print JSON
-    #[arg(long)]
-    json: bool,
-}
-
-#[derive(Args)]
-struct DispatchArgs {
-    /// The agent's name, from `agent-dispatch list`
-    name: String,
-    /// What the agent should do
-    task: String,
-    /// Material to work with: error messages, code, logs
-    #[arg(long, default_value = "", hide_default_value = true, allow_hyphen_values = true)]
-    context: String,
-    /// Who is asking
-    #[arg(long, default_value = "", hide_default_value = true, allow_hyphen_values = true)]
-    caller: String,
-    /// What the answer is for
-    #[arg(long, default_value = "", hide_default_value = true, allow_hyphen_values = true)]
-    goal: String,
-    /// Seconds the agent may take, from 10 to 7200; 0 is what the config says
-    #[arg(long, value_name = "SECONDS", default_value_t = 0, hide_default_value = true)]
-    timeout: u64,
-    /// Go on with the conversation that has this session_id
-    #[arg(long, value_name = "ID")]
-    session: Option<String>,
-    /// Have the agent answer even where an earlier answer is at hand
-    #[arg(long)]
-    fresh: bool,
-    /// Print the whole reply as JSON
-    #[arg(long)]
-    json: bool,
-    /// Print the exact prompt and command line, and run nothing
-    #[arg(long)]
-    dry_run: bool,
-}
 
 /// Runs the command line of this process.
 pub fn main() -> ExitCode {
@@ -218,6 +83,12 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
         }
         Command::Dispatch(arguments) => {
             on_runtime(at_once, async { dispatch::run(&dispatcher()?, arguments).await })
+        }
+        Command::Parallel(arguments) => {
+            on_runtime(at_once, async { parallel::run(&dispatcher()?, arguments).await })
+        }
+        Command::Dialogue(arguments) => {
+            on_runtime(at_once, async { dialogue::run(&dispatcher()?, arguments).await })
         }
         Command::Demo => demo::run(),
         Command::Completions { shell } => Ok(manual::completions(shell)?),
