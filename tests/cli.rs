@@ -253,7 +253,7 @@ fn the_practice_agent_has_sessions_and_a_version_as_the_real_cli() {
 }
 
 #[test]
-fn the_demo_shows_both_policies_and_leaves_nothing_behind() {
+fn the_demo_shows_every_form_and_leaves_nothing_behind() {
     let world = World::new();
     let ran = world.run(&["demo"]);
     assert_eq!(ran.code, Some(0), "{ran:?}");
@@ -262,9 +262,16 @@ fn the_demo_shows_both_policies_and_leaves_nothing_behind() {
         "<context",
         "I am the practice agent of infra",
         "logs/scheduler.log:3:",
+        "infra uses Grep: ",
+        "infra Grep returned: ",
+        "## Answer by policy synthesize, from shop [OK]\nI am the practice agent of shop",
+        "# what most of infra, shop, infra-xml say\nI am the practice agent of infra",
+        "## Round 2: infra (responder)",
+        "## Answer [RESOLVED]\n",
     ] {
         assert!(ran.stdout.contains(part), "{part}: {}", ran.stdout);
     }
+    assert!(ran.stdout.lines().count() <= 120, "{}", ran.stdout);
     let left = |folder: &str| std::fs::read_dir(world.path(folder)).expect(folder).count();
     assert_eq!((left("tmp"), left("home")), (0, 0));
     assert!(!world.config_file().exists());
