@@ -5,6 +5,7 @@ import { createInterface } from "node:readline";
 
 export class McpClient {
   #next = 1;
+  #listening = new Map();
   #waiting = new Map();
   #stderr = "";
 
@@ -47,6 +48,13 @@ export class McpClient {
     return this.#begin("tools/call", { name, arguments: args });
   }
 
+  /** The same, and hears meanwhile what is told of its progress. */
+  watchTool(name, args, hear) {
+    const id = this.#next;
+    this.#listening.set(id, hear);
+    return this.#begin("tools/call", { name, arguments: args, _meta: { progressToken: id } });
+  }
+
   cancel(id) {
     this.#send({ method: "notifications/cancelled", params: { requestId: id, reason: "enough" } });
   }
@@ -71,7 +79,8 @@ export class McpClient {
     this.child.stdin.write(`${JSON.stringify({ jsonrpc: "2.0", ...message })}\n`);
   }
 
-  #receive({ id, result, error }) {
+  #receive({ id, method, params, result, error }) {
+    if (method === "notifications/progress") this.#listening.get(params.progressToken)?.(params);
     const waiting = this.#waiting.get(id);
     if (!waiting) return; // a notification
     this.#waiting.delete(id);

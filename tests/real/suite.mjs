@@ -3,6 +3,7 @@
 
 import * as clients from "./cases/clients.mjs";
 import * as endings from "./cases/endings.mjs";
+import * as forms from "./cases/forms.mjs";
 import * as init from "./cases/init.mjs";
 import * as mcp from "./cases/mcp.mjs";
 import * as prompts from "./cases/prompts.mjs";
@@ -15,7 +16,7 @@ import { World } from "./world.mjs";
 const DEADLINE = 60_000;
 
 const [agentDispatch, claude, wanted = ""] = process.argv.slice(2);
-const cases = [prompts, endings, stopping, session, mcp, init, clients]
+const cases = [prompts, endings, stopping, session, forms, mcp, init, clients]
   .flatMap((theme) => theme.cases)
   .filter(([name]) => name.includes(wanted));
 const world = await World.create({ agentDispatch, claude });
