@@ -171,9 +171,9 @@ fn a_call_that_is_given_up_leaves_nothing_and_its_places_are_free() {
     }
 }
 
-#[test]
-fn what_waits_for_its_place_when_the_call_is_given_up_is_never_begun() {
-    let world = World::with_agent("count ../runs\ntouch ../runs-now\nhang");
+/// A call of fifty that run one after the other; the first is on and will not end.
+fn fifty_in_a_row() -> (World, Client) {
+    let world = World::with_agent("count ../runs\nsays 1 thought\ntouch ../runs-now\nhang");
     world.agent("other", "answer fine");
     world.config(&format!("{}  max_concurrency: 1\n", world.agents_yaml(&["infra", "other"])));
     let mut client = Client::connect(&world);
@@ -181,11 +181,31 @@ fn what_waits_for_its_place_when_the_call_is_given_up_is_never_begun() {
     let dispatches: Vec<Value> = (0..50).map(item).collect();
     client.begin("call", "dispatch_parallel", json!({"dispatches": dispatches}));
     world.wait_for("runs-now");
+    (world, client)
+}
+
+#[test]
+fn what_waits_for_its_place_when_the_call_is_given_up_is_never_begun() {
+    let (world, mut client) = fifty_in_a_row();
     client.cancel("call");
-    let reply = client.tool("dispatch", json!({"agent": "other", "task": "look"}));
+    let reply = client.tool("dispatch", ask("other"));
     assert_eq!(reply["result"], "fine", "{reply}");
     world.wait_for_no_process();
     assert_eq!(world.runs(), 1);
+}
+
+#[test]
+fn what_waits_for_its_place_when_the_server_ends_is_told_so() {
+    let (world, client) = fifty_in_a_row();
+    client.signal(Signal::TERM);
+    let mut scene = Scene { world, client };
+    let replies = scene.last_words().expect("an answer");
+    let replies = replies.as_array().expect("a list");
+    assert_eq!(replies.len(), 50);
+    assert!(replies.iter().all(|reply| reply["error_type"] == "cancelled"), "{replies:?}");
+    let said = replies.iter().filter(|reply| reply["result"] == "1 thought").count();
+    assert_eq!((said, scene.world.runs()), (1, 1));
+    scene.world.wait_for_no_process();
 }
 
 #[test]
@@ -229,4 +249,44 @@ fn a_server_that_is_killed_leaves_nothing() {
         drop(client);
         Scene { client: Client::connect(&world), world }.is_clean();
     }
+}
+
+/// A call whose client has not read a word of the much that its agent says.
+fn unread() -> (World, Client) {
+    let text = "x".repeat(290);
+    let steps = format!("says 60000 {text}\nleave daemon new-session\ntouch ../said\nhang");
+    let world = World::with_agent(&steps);
+    world.agent("other", "answer fine");
+    world.config(&world.agents_yaml(&["infra", "other"]));
+    let mut client = Client::connect(&world);
+    client.begin("call", "dispatch_stream", ask("infra"));
+    world.wait_for("said");
+    (world, client)
+}
+
+#[test]
+fn a_client_that_does_not_read_can_leave_all_the_same() {
+    let (world, mut client) = unread();
+    client.cancel("call");
+    world.wait_for_no_process();
+    assert_eq!(client.tool("dispatch", ask("other"))["result"], "fine");
+
+    let (world, client) = unread();
+    client.vanish();
+    world.wait_for_no_process();
+
+    // Its input is closed, and nobody reads.
+    let (world, client) = unread();
+    client.close();
+    world.wait_for_no_process();
+
+    let (world, client) = unread();
+    client.signal(Signal::TERM);
+    client.wait();
+    world.wait_for_no_process();
+
+    let (world, client) = unread();
+    client.signal(Signal::KILL);
+    client.wait();
+    world.wait_for_no_process();
 }

@@ -255,6 +255,26 @@ fn who_leaves_a_run_leaves_it_to_the_others_and_the_last_ends_it() {
 }
 
 #[test]
+fn a_call_that_needs_a_shared_run_no_more_leaves_it_to_the_others() {
+    let world = World::with_agent("count ../runs\nwait ../go\nanswer ok");
+    world.agent("quick", "answer first");
+    world.config(&world.agents_yaml(&["infra", "quick"]));
+    let mut client = Client::connect(&world);
+    send_and_see_run(&mut client, 101..=101);
+    let item = |agent| json!({"agent": agent, "task": "look"});
+    let call = json!({"dispatches": [item("infra"), item("quick")],
+        "aggregate_policy": "first-success"});
+    let reply = client.tool("dispatch_parallel", call);
+    assert_eq!(reply["aggregated"]["result"], "first", "{reply}");
+    let left = &reply["individual_results"][0];
+    assert_eq!(left["error_type"], "cancelled", "{left}");
+    assert!(left["error"].as_str().is_some_and(|e| e.contains("for others who asked the same")));
+    fs::write(world.path("go"), "").expect("a file");
+    assert_eq!(replies(&mut client, 1)[0]["result"], "ok");
+    assert_eq!(world.runs(), 1);
+}
+
+#[test]
 fn what_was_asked_before_the_cache_was_cleared_is_not_kept_after_it() {
     let world = World::with_agent("count ../runs\nwait ../go\nanswer ok");
     let mut client = Client::connect(&world);

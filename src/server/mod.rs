@@ -27,6 +27,7 @@ use rmcp::service::{QuitReason, RequestContext};
 use rmcp::{ErrorData, RoleServer, ServerHandler, ServiceExt};
 use serde::Serialize;
 use serde_json::json;
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use crate::dispatch::{By, Dispatcher, Refusal, Request};
@@ -35,6 +36,9 @@ use wording::Wording;
 
 /// How long a client may take to read the last replies of a server that was asked to end.
 const LAST_WORDS: Duration = Duration::from_millis(100);
+
+/// How long a client that has closed the input may take to read what is still said to it.
+const FAREWELL: Duration = Duration::from_secs(6);
 
 /// Why the server ended other than by its client's wish.
 #[derive(Debug, thiserror::Error)]
@@ -75,13 +79,17 @@ pub async fn serve(
             // rmcp gives handlers five more seconds; nobody is there to read a
             // reply that takes longer than ending its run does.
             dispatcher.end().await;
-            waiting.await
+            // It waits for ever for one who reads nothing and keeps the output open.
+            tokio::select! {
+                ended = timeout(FAREWELL, &mut waiting) => ended.unwrap_or(Ok(QuitReason::Closed)),
+                () = asked => Ok(QuitReason::Cancelled),
+            }
         }
-        () = asked => {
+        () = &mut asked => {
             dispatcher.end().await;
             // rmcp still sends what its handlers have by now, for as long as we wait.
             end.cancel();
-            tokio::time::timeout(LAST_WORDS, waiting).await.unwrap_or(Ok(QuitReason::Cancelled))
+            timeout(LAST_WORDS, waiting).await.unwrap_or(Ok(QuitReason::Cancelled))
         }
     };
     ended.map(drop).map_err(|error| ServeError(error.to_string()))

@@ -5,9 +5,9 @@ use std::fs;
 
 use serde_json::{Value, json};
 
-use super::bad_bodies;
 use super::decisions::{Ask, Decision, Piece, first_then};
 use super::guest::Guest;
+use super::{LOOP, bad_bodies};
 use crate::support::World;
 use crate::support::mcp::Client;
 
@@ -249,6 +249,13 @@ fn what_goes_wrong_after_the_runs_loses_nothing() {
     let (data, ask) = Decision::ask(&[Ask::new("chief"), Ask::new("one")]).place(0);
     let body = format!("(if (result i32) {} (then {ask}) (else (unreachable)))", items(2));
     attack.ends_with("after its asks", &when_settled(&body, &data), 2, "it crashed");
+}
+
+#[test]
+fn a_step_that_does_not_come_back_is_ended() {
+    let mut attack = Attack::with_limits("", "", "timeout_ms: 1000");
+    attack.refused("at once", &at_once(LOOP, ""), "timeout_ms = 1000");
+    attack.ends_with("after the runs", &when_settled(LOOP, ""), 0, "timeout_ms = 1000");
 }
 
 #[test]

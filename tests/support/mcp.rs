@@ -12,7 +12,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
-use super::World;
+use super::{World, until};
 
 /// Only guards against hanging.
 const PATIENCE: Timespec = Timespec { tv_sec: 60, tv_nsec: 0 };
@@ -281,11 +281,26 @@ impl Client {
         self.input = None;
     }
 
+    /// Waits for the server to end, with both ends open.
+    pub fn wait(mut self) -> ExitStatus {
+        self.end()
+    }
+
     /// Closes both ends, as a client does that is killed, and waits for the server to end.
     pub fn vanish(mut self) -> ExitStatus {
         self.output = File::open("/dev/null").expect("/dev/null");
         self.input = None;
-        self.server.wait().expect("the server ends")
+        self.end()
+    }
+
+    fn end(&mut self) -> ExitStatus {
+        let mut ended = None;
+        let is_over = || {
+            ended = self.server.try_wait().expect("the server can be waited for");
+            ended.is_some()
+        };
+        until(is_over, || "the server does not end".to_owned());
+        ended.expect("it has ended")
     }
 
     /// The server's process id.
@@ -297,7 +312,7 @@ impl Client {
     /// Closes the server's input and waits for it to end.
     pub fn close(mut self) -> ExitStatus {
         self.input = None;
-        self.server.wait().expect("the server ends")
+        self.end()
     }
 }
 
