@@ -3,8 +3,8 @@
 use super::bindings::agent_dispatch::policy::types::{Piece, Span};
 use super::error::Failure;
 
-/// Longest text that is put together, in bytes: a policy of a few lines can name a large
-/// reply a thousand times.
+/// Longest text that is put together, and all that a call has put together before, in bytes:
+/// a policy of a few lines can name a large reply a thousand times.
 const JOINED_BYTES: usize = 64 << 20;
 
 /// Which replies do these pieces name?
@@ -15,7 +15,8 @@ pub(super) fn named(pieces: &[Piece]) -> impl Iterator<Item = u32> {
     })
 }
 
-/// Puts the text together; `reply` gives the full text of a reply.
+/// Puts the text together; `reply` gives the full text of a reply, and `before` says how
+/// many bytes are in use already.
 ///
 /// # Errors
 ///
@@ -23,10 +24,11 @@ pub(super) fn named(pieces: &[Piece]) -> impl Iterator<Item = u32> {
 pub(super) fn join<'t>(
     pieces: &'t [Piece],
     reply: impl Fn(u32) -> &'t str + Clone,
+    before: usize,
 ) -> Result<String, Failure> {
     let texts = texts(pieces, reply);
     let size = texts.clone().map(str::len).fold(0, usize::saturating_add);
-    if size > JOINED_BYTES {
+    if size.saturating_add(before) > JOINED_BYTES {
         let bound = format!("{} MiB of text put together", JOINED_BYTES >> 20);
         return Err(Failure::Bound { bound });
     }
@@ -68,7 +70,7 @@ mod tests {
     #[test]
     fn parts_are_cut_at_characters_and_stay_within_the_text() {
         let texts = ["äbc", "second"];
-        let joined = |pieces: &[Piece]| join(pieces, |number| texts[number as usize]).ok();
+        let joined = |pieces: &[Piece]| join(pieces, |number| texts[number as usize], 0).ok();
         let pieces = [span(0, 1, 3), Piece::Text("|".into()), span(1, 2, u64::MAX)];
         assert_eq!(joined(&pieces).as_deref(), Some("äb|cond"));
         assert_eq!(joined(&[span(1, 4, 2), span(1, 90, 99)]).as_deref(), Some(""));
@@ -78,8 +80,9 @@ mod tests {
     fn a_reply_that_is_named_again_and_again_has_an_end() {
         let long = "x".repeat(1 << 20);
         let pieces = vec![span(0, 0, u64::MAX); 65];
-        assert!(join(&pieces[1..], |_| &long).is_ok());
-        let error = join(&pieces, |_| &long).expect_err("it is too long").to_string();
+        assert!(join(&pieces[1..], |_| &long, 0).is_ok());
+        assert!(join(&pieces[1..], |_| &long, 1).is_err(), "what was put together before counts");
+        let error = join(&pieces, |_| &long, 0).expect_err("it is too long").to_string();
         assert_eq!(error, "it was stopped: more than 64 MiB of text put together");
     }
 }

@@ -88,13 +88,15 @@ impl<K: Kind> Stepper<K> {
     }
 
     /// Puts a text of a decision together, which may name replies of its situation. One
-    /// that is longer than any prompt or answer can be is an error.
+    /// that is longer than any prompt or answer can be is an error; `before` is what the call
+    /// has put together already, in bytes.
     pub(crate) fn join(
         &self,
         situation: &K::Situation<'_>,
         pieces: &[Piece],
+        before: usize,
     ) -> Result<String, PolicyError> {
-        let joined = pieces::join(pieces, |number| situation.text(number));
+        let joined = pieces::join(pieces, |number| situation.text(number), before);
         joined.map_err(|failure| self.ready.error(failure))
     }
 }

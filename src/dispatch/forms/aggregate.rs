@@ -124,7 +124,8 @@ impl Aggregation {
                 },
                 Decision::Answer(Answer::Item(item)) => return End::Item(item as usize),
                 Decision::Answer(Answer::Text(pieces)) => {
-                    let joined = self.decider.policy.join(&self.ledger.situation(members), &pieces);
+                    let joined =
+                        self.decider.policy.join(&self.ledger.situation(members), &pieces, 0);
                     return joined.map_or_else(End::Failed, End::Text);
                 }
                 Decision::GiveUp(reason) => return End::GaveUp(reason),
@@ -159,8 +160,10 @@ impl Aggregation {
         }
         #[expect(clippy::cast_precision_loss, reason = "nobody asks that often")]
         let spend_cap = left.spend_usd.map(|usd| usd / asks.len() as f64);
+        let mut put_together = self.ledger.put_together(members);
         let request = |ask: &Ask| {
-            let context = self.decider.policy.join(&situation, &ask.context)?;
+            let context = self.decider.policy.join(&situation, &ask.context, put_together)?;
+            put_together += context.len();
             let earlier = ask.continues.and_then(|item| members.all().get(item as usize));
             let session = earlier.and_then(|member| member.reply.as_ref()?.session_id.clone());
             Ok(Request {

@@ -187,7 +187,7 @@ impl Dispatcher {
                 let reason = format!("not resolved within max_rounds = {}", talk.max_rounds);
                 return End::unresolved(reason);
             }
-            let message = match decider.policy.join(&talk.situation(), &message) {
+            let message = match decider.policy.join(&talk.situation(), &message, 0) {
                 Ok(message) => message,
                 Err(error) => return End::policy_failed(&error),
             };
@@ -248,7 +248,7 @@ impl Talk {
         policy: &Stepper<policy::Dialogue>,
         decision: Decision,
     ) -> Result<Speak, End> {
-        let join = |pieces: &[_]| policy.join(&self.situation(), pieces);
+        let join = |pieces: &[_]| policy.join(&self.situation(), pieces, 0);
         let end = match decision {
             Decision::Speak(speak) => return Ok(speak),
             Decision::Resolved(answer) => join(&answer).map(End::resolved),

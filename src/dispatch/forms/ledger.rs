@@ -32,6 +32,12 @@ pub(super) struct Mark {
 }
 
 impl Ledger {
+    /// How much the policy has put together for those it asked, in bytes.
+    pub(super) fn put_together(&self, members: &Members) -> usize {
+        let asked = members.all().iter().zip(&self.marks).filter(|(_, mark)| mark.round > 0);
+        asked.map(|(member, _)| member.request.context.len()).sum()
+    }
+
     /// All that has happened so far, as the policy sees it.
     pub(super) fn situation<'a>(&'a self, members: &'a Members) -> Situation<'a> {
         let all = members.all();
