@@ -180,9 +180,9 @@ fn apply(meaning: Meaning, reply: &mut Reply) {
         Edit::Keep => {}
         Edit::KeepFirst(bytes) => {
             let kept = prompt::first(&reply.result, bytes).len();
-            reply.result.truncate(kept);
+            Arc::make_mut(&mut reply.result).truncate(kept);
         }
-        Edit::Replace(text) => reply.result = text,
+        Edit::Replace(text) => reply.result = Arc::new(text),
     }
     reply.outcome = meaning.outcome;
     reply.parsed_result = meaning.parsed;

@@ -1,5 +1,6 @@
 //! What a caller gets back.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Serialize;
@@ -16,8 +17,8 @@ pub struct Reply {
     pub agent: String,
     /// True when the agent finished its work as far as its CLI can tell.
     pub success: bool,
-    /// The agent's text; after a failure what it had said by then.
-    pub result: String,
+    /// The agent's text; after a failure what it had said by then. Shared by all who get it.
+    pub result: Arc<String>,
     /// The session of the agent CLI, with which the conversation can go on.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub session_id: Option<String>,
@@ -95,7 +96,7 @@ impl Reply {
         Self {
             agent: agent.to_owned(),
             success,
-            result: outcome.text,
+            result: Arc::new(outcome.text),
             session_id: outcome.session_id,
             cost_usd: outcome.cost_usd,
             duration_ms: outcome.duration_ms,

@@ -202,7 +202,7 @@ impl Aggregation {
             End::Item(item) => aggregated.take(&asked[item].1),
             End::Text(text) => {
                 aggregated.success = true;
-                aggregated.result = text;
+                aggregated.result = Arc::new(text);
             }
             End::GaveUp(reason) => {
                 let reason = decider::reason(&reason);

@@ -1,5 +1,7 @@
 //! What came of an aggregation.
 
+use std::sync::Arc;
+
 use serde::Serialize;
 use serde_json::Value;
 
@@ -15,7 +17,7 @@ pub struct Aggregated {
     /// True when there is an answer.
     pub success: bool,
     /// The one answer.
-    pub result: String,
+    pub result: Arc<String>,
     /// The session of the agent whose reply is the answer.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub session_id: Option<String>,

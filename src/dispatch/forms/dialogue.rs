@@ -83,7 +83,7 @@ pub struct Spoken {
     /// 1 for the first turn of each side, and so on.
     pub round: u32,
     /// What it said.
-    pub message: String,
+    pub message: Arc<String>,
     /// What the turn cost, in US dollars; null where nobody knows.
     pub cost_usd: Option<f64>,
     /// The session with which the agent's side can go on.
