@@ -10,6 +10,10 @@ use tokio::net::unix::pipe::{Receiver, Sender};
 /// How much is read at once, in bytes: what a pipe holds.
 const CHUNK: usize = 64 * 1024;
 
+/// The same of a child that writes much: each time the pipe is full or empty it is the
+/// other process's turn.
+const LARGE_CHUNK: usize = 4 * CHUNK;
+
 /// Writes a text into a pipe and closes it.
 #[derive(Debug)]
 pub(super) struct Input {
@@ -79,7 +83,9 @@ impl Output {
     /// Waits for bytes and returns them; none at the end, which closes it.
     pub(super) async fn step(&mut self) -> &[u8] {
         let Some(pipe) = &self.pipe else { return &[] };
-        self.chunk.resize(CHUNK, 0);
+        if self.chunk.is_empty() {
+            self.chunk.resize(CHUNK, 0);
+        }
         let read = loop {
             if pipe.readable().await.is_err() {
                 break 0;
@@ -89,6 +95,12 @@ impl Output {
                 read => break read.unwrap_or(0),
             }
         };
+        if read == CHUNK && self.chunk.len() == CHUNK {
+            // Where the system does not give that much the pipe stays as it is.
+            #[cfg(target_os = "linux")]
+            let _ = rustix::pipe::fcntl_setpipe_size(pipe, LARGE_CHUNK);
+            self.chunk.resize(LARGE_CHUNK, 0);
+        }
         if read == 0 {
             self.close();
         }
@@ -99,7 +111,7 @@ impl Output {
     /// reactor, which may not have heard of the last bytes yet.
     pub(super) fn rest(&mut self) -> &[u8] {
         let Some(pipe) = &self.pipe else { return &[] };
-        self.chunk.resize(CHUNK, 0);
+        self.chunk.resize(self.chunk.len().max(CHUNK), 0);
         let read =
             rustix::io::retry_on_intr(|| rustix::io::read(pipe.as_fd(), &mut self.chunk[..]))
                 .unwrap_or(0);
