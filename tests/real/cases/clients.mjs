@@ -19,6 +19,8 @@ const OLD = { mode: "legacy", protocol: "2025-11-25" };
 const TOOL = "sleep 47110817";
 const QUESTION = "Count. [[say:Four.]]";
 const ENDLESS = `Wait. ${use("Bash", { command: TOOL })} [[say:Waited.]]`;
+const SEVERAL = [{ agent: "zoo", task: QUESTION }, { agent: "zoo", task: "Count on. [[say:Five.]]" }];
+const TOPIC = "What is there? [[say:Trees. **[RESOLVED]** ]]";
 const INCOMPLETE = { agent: "zoo" };
 
 export const cases = [
@@ -67,6 +69,10 @@ async function drive(world, api, [program, script], { protocol, ...how }) {
     { name: "dispatch", arguments: { agent: "nobody", task: "Hide." } },
     { name: "dispatch", arguments: INCOMPLETE },
     { name: "add_agent", arguments: park },
+    { name: "dispatch_parallel", arguments: { dispatches: SEVERAL, aggregate_policy: "concatenate" } },
+    { name: "dispatch_parallel", arguments: { dispatches: JSON.stringify(SEVERAL) } },
+    { name: "dispatch_stream", arguments: { agent: "zoo", task: QUESTION } },
+    { name: "dispatch_dialogue", arguments: { requester: "zoo", responder: "park", topic: TOPIC } },
     { name: "dispatch", arguments: { agent: "zoo", task: ENDLESS }, cancel: true },
     { name: "remove_agent", arguments: { name: "park" } },
   ];
@@ -106,6 +112,17 @@ async function drive(world, api, [program, script], { protocol, ...how }) {
   assert.match((await answer()).error, /nobody.*zoo/s);
   assert.match((await answer()).error, /'task' is missing/);
   assert.equal((await answer()).added, "park");
+  const several = await outcome();
+  const { individual_results: each, aggregated } = answerOf(several.result);
+  assert.deepEqual(each.map(({ result }) => result), ["Four.", "Five."]);
+  assert.equal(aggregated.result, "## Agent: zoo [OK]\nFour.\n\n## Agent: zoo [OK]\nFive.");
+  assert.ok(several.progress.some((message) => message.startsWith("1 of 2 done")), `${several.progress}`);
+  assert.deepEqual((await answer()).map(({ result }) => result), ["Four.", "Five."]);
+  const watched = await outcome();
+  assert.equal(answerOf(watched.result).result, "Four.");
+  assert.ok(watched.progress.includes("zoo says: Four."), `${watched.progress}`);
+  const { resolved, final_answer: last, conversation } = await answer();
+  assert.deepEqual({ resolved, last, turns: conversation.length }, { resolved: true, last: "Trees.", turns: 1 });
 
   await world.running(TOOL);
   child.stdin.write("cancel\n");
