@@ -30,6 +30,7 @@ mod key;
 mod lineage;
 mod listener;
 mod listing;
+mod patience;
 mod plan;
 mod prompt;
 pub mod reply;
@@ -336,7 +337,8 @@ impl Dispatcher {
                 listener.tell(agent, News::Event(&event));
             }
         };
-        let (held, cancel) = (lock.descriptor(), &flight.cancel);
+        let held = lock.descriptor().into_iter().collect();
+        let cancel = &flight.cancel;
         let outcome =
             crate::agent::run(&self.cli, &self.runner, &plan.run, held, cancel, observe).await;
         drop(slot);
