@@ -128,12 +128,7 @@ struct Pipes {
     tail: Tail,
 }
 
-fn start(
-    runner: &Runner,
-    job: &Job,
-    prompt: &str,
-    held: Vec<OwnedFd>,
-) -> io::Result<(Run, Pipes)> {
+fn start(runner: &Runner, job: &Job, prompt: &str, held: Vec<OwnedFd>) -> io::Result<(Run, Pipes)> {
     let ((stdin, to_child), (from_child, stdout), (errors, stderr)) =
         (io::pipe()?, io::pipe()?, io::pipe()?);
     let pipes = Pipes {
