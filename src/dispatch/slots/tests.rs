@@ -89,9 +89,10 @@ async fn first_come_first_served_and_interactive_before_background() {
     let (_state, folder) = folder();
     let held = taken(&mut interactive(&folder), 1);
     let mut waiters = vec![background(&folder), background(&folder)];
-    waiters.iter_mut().for_each(|waiter| drop(waits(waiter, 1)));
     let mut others = vec![interactive(&folder), interactive(&folder)];
-    others.iter_mut().for_each(|waiter| drop(waits(waiter, 1)));
+    for waiter in waiters.iter_mut().chain(&mut others) {
+        waits(waiter, 1);
+    }
     drop(held);
     others.append(&mut waiters);
     while !others.is_empty() {
