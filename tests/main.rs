@@ -13,6 +13,8 @@ mod hostile;
 mod interface;
 #[cfg(target_os = "linux")]
 mod leaving;
+#[cfg(target_os = "linux")]
+mod limit;
 mod mcp;
 mod parallel;
 mod policies;

@@ -14,6 +14,7 @@ mod support;
 mod bare;
 mod forms;
 mod print;
+mod slots;
 
 use std::fs;
 use std::io::{Read, Write};
@@ -42,12 +43,13 @@ fn main() {
     }
     println!("{:58} {:>12} {:>12} {:>12}", "medians", "measured", "floor", "over");
     let wanted = std::env::args().nth(1).filter(|argument| !argument.starts_with('-'));
-    let groups: [(&str, fn()); 13] = [
+    let groups: [(&str, fn()); 14] = [
         ("start", start),
         ("memory", memory),
         ("policy_call", policy_call),
         ("dispatch", dispatch),
         ("cached_dispatch", cached_dispatch),
+        ("slot", slots::freed_slot),
         ("identical_calls", identical_calls),
         ("first_dispatch", first_dispatch),
         ("list_agents", list_agents),

@@ -25,14 +25,14 @@ const STDERR_KEPT: usize = 64 * 1024;
 /// takes longer was stopped, say by an agent, and is given up.
 const GONE_PATIENCE: Duration = tree::KILL_PATIENCE.saturating_add(Duration::from_secs(3));
 
-/// Runs an agent and says how it ended. Dropped before that, it ends the agent. `held`
-/// stays open until nothing of the run is left, also when this process is killed: a lock,
-/// say.
+/// Runs an agent and says how it ended. Dropped before that, it ends the agent. What is
+/// `held` stays open until nothing of the run is left, also when this process is killed: its
+/// session's lock, and its slot.
 pub async fn run(
     cli: &dyn Cli,
     runner: &Runner,
     request: &RunRequest,
-    held: Option<OwnedFd>,
+    held: Vec<OwnedFd>,
     cancel: &CancellationToken,
     observe: &mut (dyn FnMut(RunEvent) + Send),
 ) -> Outcome {
@@ -55,7 +55,7 @@ async fn execute(
     runner: &Runner,
     job: &Job,
     request: &RunRequest,
-    held: Option<OwnedFd>,
+    held: Vec<OwnedFd>,
     cancel: &CancellationToken,
     reader: &mut dyn Reader,
     observe: &mut (dyn FnMut(RunEvent) + Send),
@@ -128,12 +128,7 @@ struct Pipes {
     tail: Tail,
 }
 
-fn start(
-    runner: &Runner,
-    job: &Job,
-    prompt: &str,
-    held: Option<OwnedFd>,
-) -> io::Result<(Run, Pipes)> {
+fn start(runner: &Runner, job: &Job, prompt: &str, held: Vec<OwnedFd>) -> io::Result<(Run, Pipes)> {
     let ((stdin, to_child), (from_child, stdout), (errors, stderr)) =
         (io::pipe()?, io::pipe()?, io::pipe()?);
     let pipes = Pipes {

@@ -30,6 +30,7 @@ mod key;
 mod lineage;
 mod listener;
 mod listing;
+mod patience;
 mod plan;
 mod prompt;
 pub mod reply;
@@ -70,7 +71,7 @@ use flights::{Flight, Flights, Found, Landing};
 use plan::{Plan, Shareable};
 use prompt::Reader;
 use sessions::{Home, Sessions};
-use slots::{Slot, Slots};
+use slots::{Class, Slot, Slots};
 
 /// How long the agents of an ending server have before they are killed.
 const HURRIED_GRACE: Duration = Duration::from_millis(250);
@@ -90,7 +91,7 @@ const NO_AGENT: &str = "";
 
 /// Serves requests; shared by all callers of a process.
 pub struct Dispatcher {
-    config: Loader,
+    config: Arc<Loader>,
     editor: Editor,
     /// The config whose problems were logged last.
     logged: Mutex<Option<Arc<Config>>>,
@@ -116,8 +117,10 @@ impl Dispatcher {
     /// itself as runner and as compiler. Reads and starts nothing yet.
     pub fn new(paths: &Paths, executable: &Path, lineage: Lineage) -> Self {
         let compiled = paths.cache_folder.join("components");
+        let config = Arc::new(Loader::new(&paths.config_file));
+        let slots = Slots::new(&paths.state_folder, lineage.depth, Arc::clone(&config));
         Self {
-            config: Loader::new(&paths.config_file),
+            config,
             editor: Editor::new(&paths.config_file),
             logged: Mutex::new(None),
             policies: Arc::new(Host::new(executable.to_owned(), compiled)),
@@ -128,7 +131,7 @@ impl Dispatcher {
             doors: ByName::new(),
             flights: Flights::new(),
             sessions: Sessions::new(paths.state_folder.join("sessions")),
-            slots: Slots::new(),
+            slots,
             ending: CancellationToken::new(),
             farewell: OnceLock::new(),
             runs: TaskTracker::new(),
@@ -336,7 +339,8 @@ impl Dispatcher {
                 listener.tell(agent, News::Event(&event));
             }
         };
-        let (held, cancel) = (lock.descriptor(), &flight.cancel);
+        let held = lock.descriptor().into_iter().chain(slot.descriptor()).collect();
+        let cancel = &flight.cancel;
         let outcome =
             crate::agent::run(&self.cli, &self.runner, &plan.run, held, cancel, observe).await;
         drop(slot);
@@ -371,7 +375,7 @@ impl Dispatcher {
                 let wait = self.sessions.wait(id, &self.lineage);
                 timeout_at(deadline, wait).await.map_err(in_use)??;
             }
-            let slot = self.slots.acquire().await;
+            let slot = self.slots.acquire(Class::Interactive).await;
             // At once, as either takes another thread. Writing a prompt in vain costs nothing.
             let lock = self.sessions.claim(session.id(), &run);
             match tokio::join!(lock, self.word(plan)) {

@@ -11,7 +11,7 @@ use std::num::NonZeroUsize;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, Once};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use lru::LruCache;
 use sha2::{Digest, Sha256};
@@ -19,6 +19,7 @@ use tokio::sync::{Mutex as Turn, OwnedMutexGuard};
 
 use super::by_name::ByName;
 use super::lineage::Lineage;
+use super::patience::{PATIENCE, Patience};
 use crate::agent::{ErrorType, Failure};
 use crate::lock::lock;
 use crate::private_file;
@@ -26,12 +27,6 @@ use crate::private_file;
 /// How often a conversation is looked at that another server carries on: the kernel
 /// tells nobody that a file was unlocked without holding up a thread.
 const LOOK_AGAIN: Duration = Duration::from_millis(100);
-
-/// How long a file system may take that hangs. Then it is done without a lock.
-const PATIENCE: Duration = Duration::from_secs(2);
-
-/// How long it is left alone then.
-const SILENCE: Duration = Duration::from_mins(1);
 
 /// Of how many conversations it is remembered where they began.
 const REMEMBERED: NonZeroUsize = NonZeroUsize::new(10_000).unwrap();
@@ -43,9 +38,7 @@ const LEFT_BEHIND: Duration = Duration::from_hours(1);
 pub(super) struct Sessions {
     folder: PathBuf,
     swept: Arc<Once>,
-    /// Until then the folder is left alone: it does not answer, and each attempt costs a
-    /// thread.
-    silent_until: Mutex<Option<Instant>>,
+    patience: Patience,
     /// One turn a conversation within this server.
     turns: ByName<Turn<()>>,
     homes: Mutex<LruCache<String, Home>>,
@@ -70,8 +63,8 @@ impl Sessions {
     /// Conversations whose locks lie in this folder, which need not exist.
     pub(super) fn new(folder: PathBuf) -> Self {
         let homes = Mutex::new(LruCache::new(REMEMBERED));
-        let (swept, silent_until) = (Arc::new(Once::new()), Mutex::new(None));
-        Self { folder, swept, silent_until, turns: ByName::new(), homes }
+        let (swept, patience) = (Arc::new(Once::new()), Patience::default());
+        Self { folder, swept, patience, turns: ByName::new(), homes }
     }
 
     /// Where a conversation began, if this server has seen it.
@@ -119,22 +112,15 @@ impl Sessions {
         session: &str,
         work: impl FnOnce(&Path, &Path) -> io::Result<T> + Send + 'static,
     ) -> Option<T> {
-        if lock(&self.silent_until).is_some_and(|until| Instant::now() < until) {
-            return None;
-        }
         let folder = self.folder.clone();
         // An id is the caller's text: it names no path.
         let path = folder.join(format!("{:x}.lock", Sha256::digest(session)));
         let swept = Arc::clone(&self.swept);
-        let looking = tokio::task::spawn_blocking(move || {
+        let looking = move || {
             swept.call_once(|| sweep(&folder));
             work(&folder, &path)
-        });
-        let looked = tokio::time::timeout(PATIENCE, looking).await;
-        if looked.is_err() {
-            *lock(&self.silent_until) = Some(Instant::now() + SILENCE);
-        }
-        let looked = looked.map_err(io::Error::from).and_then(|looked| looked?);
+        };
+        let looked = self.patience.look(looking).await?;
         let complain = |error: &io::Error| {
             tracing::warn!(folder = %self.folder.display(), %error,
                 "a session cannot be locked: runs of it in several servers are not kept apart");

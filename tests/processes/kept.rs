@@ -49,7 +49,7 @@ fn runner() -> Runner {
 /// Runs it to its end.
 async fn end(runner: &Runner, request: &RunRequest) -> Outcome {
     let (cancel, observe) = (CancellationToken::new(), &mut |_: RunEvent| {});
-    let ended = run(&Claude, runner, request, None, &cancel, observe);
+    let ended = run(&Claude, runner, request, Vec::new(), &cancel, observe);
     tokio::time::timeout(PATIENCE, ended).await.expect("it ends")
 }
 

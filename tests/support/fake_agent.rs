@@ -60,6 +60,7 @@ fn follow_script() {
     if script == "turns" {
         script = begin_turn(&prompt);
     }
+    let mut one = String::new();
     for (number, line) in script.lines().enumerate().skip(next.unwrap_or(0)) {
         let (step, rest) = line.split_once(' ').unwrap_or((line, ""));
         match step {
@@ -118,6 +119,16 @@ fn follow_script() {
             // Takes what nobody else may have at the same time, and gives it back.
             "take" => drop(File::create_new(rest).expect("nobody else has it")),
             "give-back" => fs::remove_file(rest).expect("it was taken"),
+            // take-one-of COUNT FILE: the same where so many may have one.
+            "take-one-of" => {
+                let (count, file) = rest.split_once(' ').expect("take-one-of COUNT FILE");
+                let mut files =
+                    (0..count.parse().expect("a number")).map(|n: u32| format!("{file}-{n}"));
+                one = files
+                    .find(|file| File::create_new(file).is_ok())
+                    .expect("one that nobody else has");
+            }
+            "give-back-one" => fs::remove_file(&one).expect("it was taken"),
             // Waits until so many of its kind have come to this folder.
             "meet" => {
                 let (count, folder) = rest.split_once(' ').expect("meet COUNT FOLDER");

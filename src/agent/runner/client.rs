@@ -49,7 +49,7 @@ pub(in crate::agent) struct Streams {
     pub(in crate::agent) stdout: OwnedFd,
     pub(in crate::agent) stderr: OwnedFd,
     /// What the runner keeps open until nothing of the run is left.
-    pub(in crate::agent) held: Option<OwnedFd>,
+    pub(in crate::agent) held: Vec<OwnedFd>,
 }
 
 /// The connection to a runner that lives. Messages are written by a task of their

@@ -17,14 +17,14 @@ use crate::agent::outcome::Exit;
 
 /// The version of this protocol. The two sides are one program, except when it
 /// was replaced between the start of the server and that of its runner.
-pub(super) const PROTOCOL: u32 = 1;
+pub(super) const PROTOCOL: u32 = 2;
 
 /// The longest message, in bytes. An argument has at most 128 KiB.
 pub(super) const FRAME_BOUND: usize = 8 * 1024 * 1024;
 
 /// The most descriptors a job comes with: its standard input, output and error, and
-/// what is to stay open as long as the run.
-pub(super) const JOB_DESCRIPTORS: usize = 4;
+/// two that are to stay open as long as the run: its session's lock and its slot.
+pub(super) const JOB_DESCRIPTORS: usize = 5;
 
 /// From the server to the runner.
 #[derive(Debug, Serialize, Deserialize)]

@@ -116,7 +116,7 @@ async function drive(world, api, [program, script], { protocol, ...how }) {
   const { individual_results: each, aggregated } = answerOf(several.result);
   assert.deepEqual(each.map(({ result }) => result), ["Four.", "Five."]);
   assert.equal(aggregated.result, "## Agent: zoo [OK]\nFour.\n\n## Agent: zoo [OK]\nFive.");
-  assert.ok(several.progress.some((message) => message.startsWith("1 of 2 done")), `${several.progress}`);
+  assert.ok(several.progress.some((message) => message.startsWith("0 of 2 done")), `${several.progress}`);
   assert.deepEqual((await answer()).map(({ result }) => result), ["Four.", "Five."]);
   const watched = await outcome();
   assert.equal(answerOf(watched.result).result, "Four.");

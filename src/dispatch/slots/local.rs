@@ -1,4 +1,5 @@
-//! How many runs go on at once.
+//! How many runs of this process go on at once: what is left of the limit where the folder
+//! of slots cannot be used.
 
 use std::sync::{Arc, Mutex};
 
@@ -6,9 +7,8 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::lock::lock;
 
-/// The concurrency limit: first come, first served. A slot belongs to the run,
-/// not to the one who waits for its reply.
-pub(super) struct Slots {
+/// The limit within this process: first come, first served.
+pub(super) struct Local {
     semaphore: Arc<Semaphore>,
     size: Arc<Mutex<Size>>,
 }
@@ -16,27 +16,27 @@ pub(super) struct Slots {
 #[derive(Default)]
 struct Size {
     limit: usize,
-    /// Slots that are in use beyond a limit that was lowered; they are not given
+    /// Permits that are in use beyond a limit that was lowered; they are not given
     /// back when their runs end.
     excess: usize,
 }
 
-/// The right to run one agent; given back when dropped.
-pub(super) struct Slot {
+/// Given back when dropped.
+pub(super) struct Permit {
     permit: Option<OwnedSemaphorePermit>,
     size: Arc<Mutex<Size>>,
 }
 
-impl Slots {
+impl Local {
     pub(super) fn new() -> Self {
         Self { semaphore: Arc::new(Semaphore::new(0)), size: Arc::default() }
     }
 
-    /// Waits for a slot.
-    pub(super) async fn acquire(&self) -> Slot {
+    /// Waits for a permit.
+    pub(super) async fn acquire(&self) -> Permit {
         // The semaphore is never closed, which is the only way this fails.
         let permit = Arc::clone(&self.semaphore).acquire_owned().await.ok();
-        Slot { permit, size: Arc::clone(&self.size) }
+        Permit { permit, size: Arc::clone(&self.size) }
     }
 
     /// Sets the limit to what the config says now.
@@ -55,7 +55,7 @@ impl Slots {
     }
 }
 
-impl Drop for Slot {
+impl Drop for Permit {
     fn drop(&mut self) {
         let mut size = lock(&self.size);
         if size.excess > 0
@@ -69,33 +69,33 @@ impl Drop for Slot {
 
 #[cfg(test)]
 mod tests {
-    use super::Slots;
+    use super::Local;
     use futures::FutureExt as _;
 
     #[tokio::test]
     async fn a_limit_holds_grows_and_shrinks() {
-        let slots = Slots::new();
-        slots.resize(1);
-        let first = slots.acquire().await;
-        assert!(slots.acquire().now_or_never().is_none(), "the limit is 1");
-        slots.resize(2);
-        let second = slots.acquire().await;
-        slots.resize(1);
-        assert!(slots.acquire().now_or_never().is_none(), "two run, one is allowed");
+        let local = Local::new();
+        local.resize(1);
+        let first = local.acquire().await;
+        assert!(local.acquire().now_or_never().is_none(), "the limit is 1");
+        local.resize(2);
+        let second = local.acquire().await;
+        local.resize(1);
+        assert!(local.acquire().now_or_never().is_none(), "two run, one is allowed");
         drop(first);
-        assert!(slots.acquire().now_or_never().is_none(), "one runs, one is allowed");
+        assert!(local.acquire().now_or_never().is_none(), "one runs, one is allowed");
         drop(second);
-        assert!(slots.acquire().now_or_never().is_some());
+        assert!(local.acquire().now_or_never().is_some());
     }
 
     #[tokio::test]
     async fn a_lowered_limit_comes_before_those_who_wait() {
-        let slots = Slots::new();
-        slots.resize(2);
-        let (first, second) = (slots.acquire().await, slots.acquire().await);
-        let mut waiting = Box::pin(slots.acquire());
+        let local = Local::new();
+        local.resize(2);
+        let (first, second) = (local.acquire().await, local.acquire().await);
+        let mut waiting = Box::pin(local.acquire());
         assert!((&mut waiting).now_or_never().is_none());
-        slots.resize(1);
+        local.resize(1);
         drop(first);
         assert!((&mut waiting).now_or_never().is_none(), "one still runs, one is allowed");
         drop(second);
