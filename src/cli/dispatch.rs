@@ -8,7 +8,7 @@ use serde_json::json;
 use super::DispatchArgs;
 use super::signals::Signals;
 use super::terminal::{FAINT, note, print, print_text, refuse, report};
-use crate::dispatch::{Conversation, Dispatcher, Listener, Preview, Refusal, Reply, Request};
+use crate::dispatch::{Conversation, Dispatcher, Form, Listener, Preview, Refusal, Reply, Request};
 
 pub(super) async fn run(
     dispatcher: &Arc<Dispatcher>,
@@ -23,6 +23,7 @@ pub(super) async fn run(
         timeout_seconds: arguments.timeout,
         conversation: arguments.session.map_or(Conversation::None, |id| Conversation::from_id(&id)),
         fresh: arguments.fresh,
+        form: Form::Cli,
         ..Request::default()
     };
     if arguments.dry_run {
@@ -40,7 +41,8 @@ pub(super) async fn test(
     agent: String,
     task: String,
 ) -> anyhow::Result<ExitCode> {
-    dispatch(dispatcher, Request { agent, task, ..Request::default() }, false).await
+    dispatch(dispatcher, Request { agent, task, form: Form::Cli, ..Request::default() }, false)
+        .await
 }
 
 async fn dispatch(
@@ -94,7 +96,9 @@ fn show(reply: &Reply, json: bool) -> anyhow::Result<ExitCode> {
         if let Some(outcome) = reply.outcome.as_deref().filter(|outcome| *outcome != "done") {
             note(&format!("the agent reports its work as {outcome}"));
         }
-        for text in [&reply.policy_fallback, &reply.policy_error].into_iter().flatten() {
+        for text in
+            [&reply.policy_fallback, &reply.policy_error, &reply.store_error].into_iter().flatten()
+        {
             note(text);
         }
         if let Some(error) = &reply.error {

@@ -17,7 +17,10 @@ mod practice_agent;
 mod remove;
 mod serve;
 mod signals;
+mod stats;
 mod terminal;
+mod tree;
+mod wording;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -94,6 +97,29 @@ enum Command {
     },
     /// Dispatch a task to an agent and print its answer
     Dispatch(DispatchArgs),
+    /// Show what the dispatches so far add up to: how many, how long, how much
+    Stats {
+        /// Count the last so many days only; 0 is all that is known
+        #[arg(long, default_value_t = 0, hide_default_value = true)]
+        days: u32,
+        /// Count this agent only
+        #[arg(long, value_name = "NAME")]
+        agent: Option<String>,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Show who asked whom, how long it took, what it cost and how it ended
+    Tree {
+        /// The id of a dispatch or the beginning of it, or of a trace; without it the latest
+        id: Option<String>,
+        /// Show so many of the latest
+        #[arg(long, default_value_t = 10, conflicts_with = "id")]
+        limit: u32,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
     /// Show how it works on sample projects, with no account and no network
     Demo,
     /// Print a script that completes this program's command line
@@ -218,6 +244,12 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
         }
         Command::Dispatch(arguments) => {
             on_runtime(at_once, async { dispatch::run(&dispatcher()?, arguments).await })
+        }
+        Command::Stats { days, agent, json } => {
+            on_runtime(at_once, async { stats::run(&dispatcher()?, days, agent, json).await })
+        }
+        Command::Tree { id, limit, json } => {
+            on_runtime(at_once, async { tree::run(&dispatcher()?, id, limit, json).await })
         }
         Command::Demo => demo::run(),
         Command::Completions { shell } => Ok(manual::completions(shell)?),

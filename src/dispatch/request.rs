@@ -28,6 +28,45 @@ pub struct Request {
     pub json: bool,
     /// What it may cost, in US dollars, where that is less than the config says.
     pub spend_cap: Option<f64>,
+    /// The form of the call that it is part of.
+    pub form: Form,
+    /// The trace of that call, where it is more than this request.
+    pub trace: Option<String>,
+}
+
+/// The form of a call.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Form {
+    /// One dispatch.
+    #[default]
+    Dispatch,
+    /// One within a conversation.
+    Session,
+    /// One that somebody watches.
+    Stream,
+    /// One of several.
+    Parallel,
+    /// One that an aggregate policy asked for.
+    Aggregate,
+    /// A turn of a dialogue.
+    Dialogue,
+    /// One from the command line.
+    Cli,
+}
+
+impl Form {
+    /// The word that stands in the journal.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Dispatch => "dispatch",
+            Self::Session => "session",
+            Self::Stream => "stream",
+            Self::Parallel => "parallel",
+            Self::Aggregate => "aggregate",
+            Self::Dialogue => "dialogue",
+            Self::Cli => "cli",
+        }
+    }
 }
 
 /// Which conversation a request is part of.
