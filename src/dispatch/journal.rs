@@ -104,7 +104,7 @@ impl Journal {
         if Duration::from_secs(enough) > timeout {
             reply.add_hint(&format!(
                 "Nine in ten of this agent's latest runs were over within {} s: timeout_seconds = {enough} is half as much again.",
-                p90.as_secs()
+                p90.as_millis().div_ceil(1000)
             ));
         }
     }
