@@ -11,7 +11,7 @@ use super::lineage::Lineage;
 use super::plan::Plan;
 use super::prompt::Reader;
 use super::reply::{Refusal, Reply};
-use super::request::Request;
+use super::request::{MOST_SECONDS, Request};
 use crate::agent::ErrorType;
 use crate::store::family::{self, Family, Named};
 use crate::store::journal::{End, Record, Tokens, forget_old, now_ms};
@@ -101,9 +101,9 @@ impl Journal {
         let p90 = self.store.ask(move |connection| usage::p90(connection, &agent)).await;
         let Some(p90) = p90.ok().flatten() else { return };
         let enough = enough(p90);
-        if Duration::from_secs(enough) > timeout {
+        if Duration::from_secs(enough) > timeout && enough <= MOST_SECONDS {
             reply.add_hint(&format!(
-                "Nine in ten of this agent's latest runs were over within {} s: timeout_seconds = {enough} is half as much again.",
+                "Nine in ten of this agent's latest runs were over within {} s: timeout_seconds = {enough} leaves room for that.",
                 p90.as_millis().div_ceil(1000)
             ));
         }

@@ -2,8 +2,11 @@
 
 use std::time::Duration;
 
-/// The least and the most that a caller may ask for, in seconds.
-const TIMEOUT_SECONDS: (u64, u64) = (10, 7200);
+/// The least that a caller may ask for, in seconds.
+const LEAST_SECONDS: u64 = 10;
+
+/// The most.
+pub(super) const MOST_SECONDS: u64 = 7200;
 
 /// One request to one agent, as the caller gave it. Empty texts are absent ones.
 #[derive(Debug, Clone, Default)]
@@ -94,8 +97,8 @@ impl Conversation {
 impl Request {
     /// How long the run may take, if the caller has a say in it.
     pub(super) fn timeout(&self) -> Option<Duration> {
-        let (least, most) = TIMEOUT_SECONDS;
-        let seconds = (self.timeout_seconds > 0).then(|| self.timeout_seconds.clamp(least, most));
+        let seconds = (self.timeout_seconds > 0)
+            .then(|| self.timeout_seconds.clamp(LEAST_SECONDS, MOST_SECONDS));
         seconds.map(Duration::from_secs)
     }
 

@@ -9,7 +9,7 @@ use serde::Serialize;
 use super::owner::Owner;
 
 /// How many records there are at most; the oldest go first.
-pub const MOST: i64 = 200_000;
+const MOST: i64 = 200_000;
 
 /// How many old records go at once: others may be waiting to write.
 const AT_ONCE: i64 = 2000;
@@ -236,6 +236,14 @@ impl Record {
 ///
 /// What SQLite says.
 pub fn forget_old(connection: &Connection, days: Option<u32>) -> rusqlite::Result<()> {
+    forget(connection, days, MOST)
+}
+
+pub(super) fn forget(
+    connection: &Connection,
+    days: Option<u32>,
+    most: i64,
+) -> rusqlite::Result<()> {
     if let Some(days) = days {
         connection.execute(
             "DELETE FROM dispatch WHERE rowid IN
@@ -247,7 +255,7 @@ pub fn forget_old(connection: &Connection, days: Option<u32>) -> rusqlite::Resul
         "DELETE FROM dispatch WHERE rowid IN
          (SELECT rowid FROM dispatch WHERE rowid <= (SELECT max(rowid) FROM dispatch) - ?1
           ORDER BY rowid LIMIT ?2)",
-        [MOST, AT_ONCE],
+        [most, AT_ONCE],
     )?;
     Ok(())
 }

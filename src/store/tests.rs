@@ -251,6 +251,13 @@ fn old_records_go() {
         super::journal::forget_old(&database, days).expect("it forgets");
         assert_eq!(count(), left, "{days:?}");
     }
+    for number in 3..=6 {
+        record(number, 1).write(&database).expect("a record");
+    }
+    super::journal::forget(&database, None, 3).expect("it forgets");
+    assert_eq!(count(), 3);
+    let newest = family::latest(&database, 1).expect("a record").remove(0);
+    assert_eq!(newest.record.id, record(6, 1).id);
 }
 
 #[test]

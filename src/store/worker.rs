@@ -98,7 +98,7 @@ impl Store {
     ///
     /// # Errors
     ///
-    /// [`StoreError`] when it cannot be read, or not within [`PATIENCE`].
+    /// [`StoreError`] when it cannot be read, or not within 250 ms.
     pub async fn ask<T: Default + Send + 'static>(
         &self,
         work: impl FnOnce(&mut Connection) -> rusqlite::Result<T> + Send + 'static,
@@ -139,7 +139,7 @@ impl Store {
     }
 
     /// What is wrong with it. While it is being opened that is waited for, but no longer
-    /// than [`PATIENCE`] from when that began.
+    /// than 250 ms from when that began.
     pub async fn trouble(&self) -> Option<StoreError> {
         let mut changes = self.state.subscribe();
         loop {
