@@ -11,6 +11,7 @@ mod dialogues;
 mod hints;
 mod hostile;
 mod interface;
+mod journal;
 #[cfg(target_os = "linux")]
 mod leaving;
 #[cfg(target_os = "linux")]

@@ -13,6 +13,7 @@ mod support;
 
 mod bare;
 mod forms;
+mod journal;
 mod print;
 mod slots;
 
@@ -43,7 +44,7 @@ fn main() {
     }
     println!("{:58} {:>12} {:>12} {:>12}", "medians", "measured", "floor", "over");
     let wanted = std::env::args().nth(1).filter(|argument| !argument.starts_with('-'));
-    let groups: [(&str, fn()); 14] = [
+    let groups: [(&str, fn()); 15] = [
         ("start", start),
         ("memory", memory),
         ("policy_call", policy_call),
@@ -58,6 +59,7 @@ fn main() {
         ("parallel_in_turns", forms::parallel_in_turns),
         ("stream", forms::stream),
         ("large_result", forms::large_result),
+        ("journal", journal::journal),
     ];
     for (name, measure) in groups {
         if wanted.as_deref().is_none_or(|wanted| name.contains(wanted)) {

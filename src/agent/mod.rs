@@ -32,7 +32,7 @@ mod tree;
 pub use claude::{Claude, McpServers, Registration, shown_registration};
 pub use cli::{Cli, Ending, Reader, Stopped};
 pub use job::{Environment, FORMAT, Job, RUN_MARK, RunEvent};
-pub use outcome::{ErrorType, Exit, Failure, Outcome, StopReason};
+pub use outcome::{ErrorType, Exit, Failure, Outcome, StopReason, Tokens};
 pub use request::{Refusal, RunRequest, Session};
 pub use run::{STDOUT_BOUND, run};
 pub use runner::{Runner, runner_main};

@@ -17,6 +17,8 @@ pub struct Outcome {
     pub duration_ms: Option<u64>,
     /// How many turns the agent took.
     pub turns: Option<u32>,
+    /// The tokens that this run used, as far as the CLI said.
+    pub tokens: Option<Tokens>,
     /// Tools it wanted and did not get, each once.
     pub denied_tools: Vec<String>,
     /// Why it failed.
@@ -25,6 +27,28 @@ pub struct Outcome {
     pub hint: Option<String>,
     /// Set when the run was ended from here; such a success is not a clean one.
     pub ended_by_us: Option<StopReason>,
+}
+
+/// Tokens by kind.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Tokens {
+    /// Read, beyond those below.
+    pub input: u64,
+    /// Written.
+    pub output: u64,
+    /// Read from the service's cache.
+    pub cache_read: u64,
+    /// Read and written into that cache.
+    pub cache_creation: u64,
+}
+
+impl std::ops::AddAssign for Tokens {
+    fn add_assign(&mut self, more: Self) {
+        self.input = self.input.saturating_add(more.input);
+        self.output = self.output.saturating_add(more.output);
+        self.cache_read = self.cache_read.saturating_add(more.cache_read);
+        self.cache_creation = self.cache_creation.saturating_add(more.cache_creation);
+    }
 }
 
 /// Why a run failed.

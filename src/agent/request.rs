@@ -43,6 +43,9 @@ pub struct RunRequest {
     pub command: Vec<String>,
     /// Variables set for the process, on top of the server's own environment.
     pub environment: Vec<(String, String)>,
+    /// Variables set for the process that tell it which run it is part of.
+    #[serde(skip)]
+    pub ids: Vec<(String, String)>,
     /// What the agent leaves running at its normal end stays. At a timeout or a
     /// cancel, and where the server ends while the run is on, all of it is ended.
     pub keep_background: bool,

@@ -75,6 +75,29 @@ pub(super) enum Command {
     Parallel(ParallelArgs),
     /// Have two agents talk until a matter is resolved, and print what they said
     Dialogue(DialogueArgs),
+    /// Show what the dispatches so far add up to: how many, how long, how much
+    Stats {
+        /// Count the last so many days only; 0 is all that is known
+        #[arg(long, default_value_t = 0, hide_default_value = true)]
+        days: u32,
+        /// Count this agent only
+        #[arg(long, value_name = "NAME")]
+        agent: Option<String>,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Show who asked whom, how long it took, what it cost and how it ended
+    Tree {
+        /// The id of a dispatch or the beginning of it, or of a trace; without it the latest
+        id: Option<String>,
+        /// Show so many of the latest
+        #[arg(long, default_value_t = 10, conflicts_with = "id")]
+        limit: u32,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
     /// Show how it works on sample projects, with no account and no network
     Demo,
     /// Print a script that completes this program's command line

@@ -24,6 +24,7 @@ pub(super) async fn run(
         timeout_seconds: arguments.timeout,
         conversation: arguments.session.map_or(Conversation::None, |id| Conversation::from_id(&id)),
         fresh: arguments.fresh,
+        form: crate::dispatch::Form::Cli,
         ..Request::default()
     };
     if arguments.dry_run {
@@ -41,7 +42,12 @@ pub(super) async fn test(
     agent: String,
     task: String,
 ) -> anyhow::Result<ExitCode> {
-    dispatch(dispatcher, Request { agent, task, ..Request::default() }, false).await
+    dispatch(
+        dispatcher,
+        Request { agent, task, form: crate::dispatch::Form::Cli, ..Request::default() },
+        false,
+    )
+    .await
 }
 
 async fn dispatch(
@@ -79,7 +85,9 @@ fn show(reply: &Reply, json: bool) -> anyhow::Result<ExitCode> {
         if let Some(outcome) = reply.outcome.as_deref().filter(|outcome| *outcome != "done") {
             note(&format!("the agent reports its work as {outcome}"));
         }
-        for text in [&reply.policy_fallback, &reply.policy_error].into_iter().flatten() {
+        for text in
+            [&reply.policy_fallback, &reply.policy_error, &reply.store_error].into_iter().flatten()
+        {
             note(text);
         }
         if let Some(error) = &reply.error {

@@ -25,8 +25,11 @@ mod progress;
 mod remove;
 mod serve;
 mod signals;
+mod stats;
 mod terminal;
+mod tree;
 mod waiting;
+mod wording;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -89,6 +92,12 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
         }
         Command::Dialogue(arguments) => {
             on_runtime(at_once, async { dialogue::run(&dispatcher()?, arguments).await })
+        }
+        Command::Stats { days, agent, json } => {
+            on_runtime(at_once, async { stats::run(&dispatcher()?, days, agent, json).await })
+        }
+        Command::Tree { id, limit, json } => {
+            on_runtime(at_once, async { tree::run(&dispatcher()?, id, limit, json).await })
         }
         Command::Demo => demo::run(),
         Command::Completions { shell } => Ok(manual::completions(shell)?),

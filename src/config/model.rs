@@ -94,6 +94,8 @@ pub struct Settings {
     pub command: Vec<String>,
     /// Which answers are given again.
     pub cache: CacheSettings,
+    /// For how many days the journal keeps its records; 0 is as long as there is room.
+    pub job_retention_days: u32,
     /// The policies of those who choose none.
     pub policies: PolicyNames,
     /// Limits of policies that differ from the built-in ones.
@@ -114,6 +116,7 @@ impl Default for Settings {
             aggregate: AggregateSettings::default(),
             command: vec!["claude".to_owned()],
             cache: CacheSettings::default(),
+            job_retention_days: 0,
             policies: PolicyNames::default(),
             policy_limits: LimitOverrides::default(),
         }

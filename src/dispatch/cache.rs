@@ -8,7 +8,8 @@ use lru::LruCache;
 use serde::Serialize;
 
 use super::key::Key;
-use super::reply::Reply;
+use super::reply::{Refusal, Reply};
+use super::{Dispatcher, NO_AGENT};
 use crate::config::CacheSettings;
 
 /// The most that all kept answers may take, in bytes.
@@ -58,6 +59,33 @@ pub struct CacheStats {
     pub hit_rate: f64,
     /// How long an answer is kept, in seconds.
     pub ttl: u32,
+}
+
+impl Dispatcher {
+    /// What is kept of earlier answers; none where the config switches that off.
+    ///
+    /// # Errors
+    ///
+    /// [`Refusal`] when the config cannot be read.
+    pub async fn cache_stats(self: &Arc<Self>) -> Result<Option<CacheStats>, Refusal> {
+        Ok(self.cache().await?.map(|settings| self.flights.stats(settings)))
+    }
+
+    /// Forgets all earlier answers and says how many there were; none where the config
+    /// switches them off.
+    ///
+    /// # Errors
+    ///
+    /// [`Refusal`] when the config cannot be read.
+    pub async fn cache_clear(self: &Arc<Self>) -> Result<Option<usize>, Refusal> {
+        Ok(self.cache().await?.map(|settings| self.flights.clear(settings)))
+    }
+
+    async fn cache(self: &Arc<Self>) -> Result<Option<CacheSettings>, Refusal> {
+        let this = Arc::clone(self);
+        let settings = self.look(NO_AGENT, move || Ok(this.load()?.settings.cache)).await?;
+        Ok(Some(settings).filter(CacheSettings::is_on))
+    }
 }
 
 impl Cache {

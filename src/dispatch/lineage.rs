@@ -1,10 +1,12 @@
 //! Who dispatched the one that dispatches: the depth that ends endless chains.
 //!
 //! The depth travels in the environment and alone decides. The chain of names is
-//! there for people to read. Calling back the agent that asked is legitimate.
+//! there for people to read. Calling back the agent that asked is legitimate. For the
+//! journal there is which dispatch asked.
 
 use std::num::{IntErrorKind, ParseIntError};
 
+use super::traceparent::{self, Traceparent};
 use crate::agent::{ErrorType, Failure, RUN_MARK};
 
 const DEPTH: &str = "AGENT_DISPATCH_DEPTH";
@@ -19,6 +21,8 @@ pub struct Lineage {
     chain: String,
     /// The ids of the runs that this process is part of, outermost first, divided by `/`.
     runs: String,
+    /// The dispatch whose agent this process belongs to.
+    above: Option<Traceparent>,
 }
 
 impl Lineage {
@@ -31,7 +35,19 @@ impl Lineage {
             IntErrorKind::PosOverflow => u32::MAX,
             _ => 0,
         });
-        Self { depth, chain: variable(CHAIN), runs: variable(RUN_MARK) }
+        let above = Traceparent::parse(&variable(traceparent::VARIABLE));
+        Self { depth, chain: variable(CHAIN), runs: variable(RUN_MARK), above }
+    }
+
+    /// What a call that begins here is part of: all that the same one led to.
+    pub(super) fn trace(&self) -> String {
+        let above = self.above.as_ref().map(|above| above.trace.clone());
+        above.unwrap_or_else(|| uuid::Uuid::new_v4().simple().to_string())
+    }
+
+    /// The span of the dispatch whose agent asks.
+    pub(super) fn parent(&self) -> Option<&str> {
+        self.above.as_ref().map(|above| above.span.as_str())
     }
 
     /// Is this process part of that run, so that waiting for its end would never end?
@@ -61,6 +77,11 @@ impl Lineage {
             (DEPTH.to_owned(), self.depth.saturating_add(1).to_string()),
             (CHAIN.to_owned(), self.extended(agent)),
         ]
+    }
+
+    /// What the run with this id is told of itself.
+    pub(super) fn ids(trace: &str, run: &str) -> Vec<(String, String)> {
+        vec![(traceparent::VARIABLE.to_owned(), Traceparent::of(trace, run).to_string())]
     }
 
     fn extended(&self, agent: &str) -> String {

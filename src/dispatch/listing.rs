@@ -1,14 +1,17 @@
 //! Which agents there are, and whether they could be asked now.
 
+use std::collections::HashMap;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use serde::Serialize;
 
-use super::choice;
 use super::reply::Refusal;
+use super::{Dispatcher, NO_AGENT, choice};
 use crate::config::{Agent, Config, LookupError, Problem};
 use crate::policy::{describe, prompt};
+use crate::store::usage::Typical;
 
 /// All agents of the config, in its order, and what is wrong with the config.
 #[derive(Debug)]
@@ -48,6 +51,9 @@ pub struct AgentEntry {
     /// The prompt policy, where the agent chooses its own.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub prompt_policy: Option<String>,
+    /// What is to be expected of it, where it has been asked often enough.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub typical: Option<Typical>,
     /// What is wrong with it and keeps nobody from asking it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub warning: Option<String>,
@@ -77,6 +83,22 @@ impl Serialize for Health {
     }
 }
 
+impl Dispatcher {
+    /// Whom one can ask.
+    ///
+    /// # Errors
+    ///
+    /// [`Refusal`] when the config cannot be read.
+    pub async fn list(self: &Arc<Self>) -> Result<Listing, Refusal> {
+        let this = Arc::clone(self);
+        let listing = self.look(NO_AGENT, move || Ok(Listing::of(&*this.load()?)));
+        let (listing, typical) = tokio::join!(listing, self.journal.typical());
+        let mut listing = listing?;
+        listing.add(&typical);
+        Ok(listing)
+    }
+}
+
 impl Listing {
     /// Looks at every agent's directory. Blocks on the file system.
     pub(super) fn of(config: &Config) -> Self {
@@ -89,6 +111,13 @@ impl Listing {
             })
             .collect();
         Self { agents, problems: config.problems.clone(), file: config.file.clone() }
+    }
+
+    /// Adds what is typical of the agents.
+    pub(super) fn add(&mut self, typical: &HashMap<String, Typical>) {
+        for agent in &mut self.agents {
+            agent.typical = typical.get(&agent.name).copied();
+        }
     }
 
     /// What to say when there is no agent. Looks at the file system.
@@ -133,6 +162,7 @@ fn entry(config: &Config, agent: &Agent) -> AgentEntry {
         allowed_tools: agent.allowed_tools.clone(),
         disallowed_tools: agent.disallowed_tools.clone(),
         prompt_policy: agent.policies.prompt.clone(),
+        typical: None,
         warning: choice::visible_problem(config, describe::KIND, config.describe_policy(agent)),
         error: problem_of(directory, health).or_else(|| {
             let blocked = config.dispatching_blocked().map(ToString::to_string);
@@ -175,6 +205,7 @@ fn unusable(name: &str, problem: &Problem) -> AgentEntry {
         allowed_tools: None,
         disallowed_tools: None,
         prompt_policy: None,
+        typical: None,
         warning: None,
         error: Some(problem.to_string()),
     }

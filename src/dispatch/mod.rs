@@ -1,7 +1,7 @@
 //! The core: from a request to its reply, through one pipeline.
 //!
 //! ```text
-//! Request ─ plan ─ cache, flight ─ session ─ slot ─ prompt policy ─ run ─ prompt policy ─ Reply
+//! Request ─ plan ─ cache, flight ─ session ─ slot ─ prompt policy ─ run ─ prompt policy ─ Reply ─ journal
 //! ```
 //!
 //! Each stage is a file: [`request`] and [`reply`] are its ends, `plan` validates
@@ -9,7 +9,8 @@
 //! requests ask the same, `cache` and `flights` have them answered once, `sessions`
 //! keeps runs of one conversation apart, `slots` bounds what goes on at once, `prompt`
 //! asks the agent's prompt policy before and after, and [`crate::agent`] runs the
-//! child. `forms` are the loops around it: several at once, and dialogues; `listener` is
+//! child; `journal` writes down what came of it, and `traceparent` is how a run below knows
+//! whose it is. `forms` are the loops around it: several at once, and dialogues; `listener` is
 //! who hears meanwhile what happens. `listing` says whom one can ask and `checkup` what is
 //! amiss, `additions` changes that, and `describe` has projects describe themselves;
 //! `choice` tells which policy serves, and `by_name` holds what callers share for as long
@@ -26,6 +27,7 @@ mod choice;
 mod describe;
 mod flights;
 mod forms;
+mod journal;
 mod key;
 mod lineage;
 mod listener;
@@ -38,6 +40,7 @@ pub mod request;
 mod scan;
 mod sessions;
 mod slots;
+mod traceparent;
 
 use std::path::Path;
 use std::sync::{Arc, Mutex, OnceLock};
@@ -48,10 +51,11 @@ use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::agent::{Claude, Cli, Failure, RunEvent, Runner, Session};
-use crate::config::{CacheSettings, Config, Editor, Loader, Paths};
+use crate::agent::{Claude, Cli, ErrorType, Failure, RunEvent, Runner, Session};
+use crate::config::{Config, Editor, Loader, Paths};
 use crate::lock::lock;
 use crate::policy::Host;
+use crate::store::Store;
 
 pub use additions::{Added, Additions, By, Newcomer};
 pub use cache::CacheStats;
@@ -63,11 +67,16 @@ pub use listener::{Heard, Listener, News, summary};
 pub use listing::{AgentEntry, Health, Listing};
 pub use plan::Preview;
 pub use reply::{Refusal, Reply};
-pub use request::{Conversation, Request};
+pub use request::{Conversation, Form, Request};
 pub use scan::{Scan, Skipped};
+
+pub use crate::store::family::{Family, State};
+pub use crate::store::journal::{Record, now_ms};
+pub use crate::store::usage::{Figures, Typical, Usage};
 
 use by_name::ByName;
 use flights::{Flight, Flights, Found, Landing};
+use journal::{Entry, Journal};
 use plan::{Plan, Shareable};
 use prompt::Reader;
 use sessions::{Home, Sessions};
@@ -105,6 +114,7 @@ pub struct Dispatcher {
     flights: Flights,
     sessions: Sessions,
     slots: Slots,
+    journal: Arc<Journal>,
     /// Cancelled when the process is to end; every run listens to a child of it.
     ending: CancellationToken,
     /// When the ending process stops waiting.
@@ -132,6 +142,7 @@ impl Dispatcher {
             flights: Flights::new(),
             sessions: Sessions::new(paths.state_folder.join("sessions")),
             slots,
+            journal: Arc::new(Journal::new(Store::new(&paths.state_folder))),
             ending: CancellationToken::new(),
             farewell: OnceLock::new(),
             runs: TaskTracker::new(),
@@ -162,7 +173,11 @@ impl Dispatcher {
         give_up: &CancellationToken,
     ) -> Result<Reply, Refusal> {
         let agent = request.agent.clone();
-        let reply = self.ask_silently(request, listener, give_up).await;
+        // Boxed: it keeps much, and whoever calls would have room for it several times.
+        let mut reply = Box::pin(self.ask_silently(request, listener, give_up)).await;
+        if let Ok(reply) = &mut reply {
+            reply.store_error = self.journal.trouble().await;
+        }
         match &reply {
             Ok(reply) => listener.tell(&agent, News::Ended(reply)),
             Err(refusal) => listener.tell(&agent, News::Ended(&Reply::refused(&agent, refusal))),
@@ -172,20 +187,24 @@ impl Dispatcher {
 
     async fn ask_silently(
         self: &Arc<Self>,
-        request: Request,
+        mut request: Request,
         listener: &Listener,
         give_up: &CancellationToken,
     ) -> Result<Reply, Refusal> {
         let (agent, fresh) = (request.agent.clone(), request.fresh);
         listener.tell(&agent, News::Waiting);
+        let mut entry = self.journal.entry(&request, &self.lineage);
+        request.trace = Some(entry.trace().to_owned());
         let prepare = give_up.run_until_cancelled(self.prepare(request));
         let Some(Some(prepared)) = self.ending.run_until_cancelled(prepare).await else {
-            return Ok(Reply::not_run(&agent, Failure::cancelled_before_start()));
+            let reply = Reply::not_run(&agent, Failure::cancelled_before_start());
+            return Ok(entry.ended_with(reply));
         };
         let plan = match prepared? {
             Ok(plan) => plan,
-            Err(failure) => return Ok(Reply::not_run(&agent, failure)),
+            Err(failure) => return Ok(entry.ended_with(Reply::not_run(&agent, failure))),
         };
+        entry.planned(&plan);
         let cancel = self.ending.child_token();
         let found = if let Some(Shareable { key, .. }) = plan.shareable {
             self.flights.find(key, plan.config.settings.cache, fresh, cancel)
@@ -194,49 +213,18 @@ impl Dispatcher {
             Found::New(landing, seat)
         };
         match found {
-            Found::Answer(reply, age) => Ok(Reply::clone(&reply).kept_for(age)),
-            Found::Running(seat) => seat.reply(&agent, listener, give_up).await,
+            Found::Answer(reply, age) => Ok(entry.ended_with(Reply::clone(&reply).kept_for(age))),
+            Found::Running(seat) => {
+                entry.share();
+                let reply = seat.reply(&agent, listener, give_up).await?;
+                Ok(entry.ended_with(reply))
+            }
             Found::New(landing, seat) => {
                 let (this, hears) = (Arc::clone(self), listener.clone());
-                self.runs.spawn(async move { this.fly(plan, landing, &hears).await });
+                self.runs.spawn(async move { this.fly(plan, landing, &hears, entry).await });
                 seat.reply(&agent, listener, give_up).await
             }
         }
-    }
-
-    /// Whom one can ask.
-    ///
-    /// # Errors
-    ///
-    /// [`Refusal`] when the config cannot be read.
-    pub async fn list(self: &Arc<Self>) -> Result<Listing, Refusal> {
-        let this = Arc::clone(self);
-        self.look(NO_AGENT, move || Ok(Listing::of(&*this.load()?))).await
-    }
-
-    /// What is kept of earlier answers; none where the config switches that off.
-    ///
-    /// # Errors
-    ///
-    /// [`Refusal`] when the config cannot be read.
-    pub async fn cache_stats(self: &Arc<Self>) -> Result<Option<CacheStats>, Refusal> {
-        Ok(self.cache().await?.map(|settings| self.flights.stats(settings)))
-    }
-
-    /// Forgets all earlier answers and says how many there were; none where the config
-    /// switches them off.
-    ///
-    /// # Errors
-    ///
-    /// [`Refusal`] when the config cannot be read.
-    pub async fn cache_clear(self: &Arc<Self>) -> Result<Option<usize>, Refusal> {
-        Ok(self.cache().await?.map(|settings| self.flights.clear(settings)))
-    }
-
-    async fn cache(self: &Arc<Self>) -> Result<Option<CacheSettings>, Refusal> {
-        let this = Arc::clone(self);
-        let settings = self.look(NO_AGENT, move || Ok(this.load()?.settings.cache)).await?;
-        Ok(Some(settings).filter(CacheSettings::is_on))
     }
 
     /// The shell command with which a person goes on with the conversation of a reply, if
@@ -315,20 +303,24 @@ impl Dispatcher {
     }
 
     /// One run from beginning to end.
-    async fn fly(&self, mut plan: Plan, landing: Landing, listener: &Listener) {
+    async fn fly(&self, mut plan: Plan, landing: Landing, listener: &Listener, mut entry: Entry) {
         let flight = landing.flight();
         let prepared = flight.cancel.run_until_cancelled(self.ready(&mut plan)).await;
         let agent = &plan.seen.agent.name;
         let Ready { lock, turn, slot, reader } = match prepared {
             Some(Ok(ready)) => ready,
-            Some(Err(failure)) => return landing.land(Reply::not_run(agent, failure), false),
-            None => {
-                return landing
-                    .land(Reply::not_run(agent, Failure::cancelled_before_start()), false);
+            not_ready => {
+                let failure = not_ready.and_then(Result::err);
+                let failure = failure.unwrap_or_else(Failure::cancelled_before_start);
+                let reply = Reply::not_run(agent, failure);
+                entry.ended(&reply);
+                return landing.land(reply, false);
             }
         };
+        entry.worded(&reader);
         let observe = &mut |event| match event {
             RunEvent::Started { .. } => {
+                entry.begin();
                 flight.set_running();
                 listener.tell(agent, News::Running);
             }
@@ -346,6 +338,9 @@ impl Dispatcher {
         drop(slot);
         let mut reply = Reply::of(agent, outcome, plan.run.max_budget_usd);
         prompt::interpret(&reader, &mut reply).await;
+        if reply.error_type == Some(ErrorType::Timeout) {
+            self.journal.suggest_timeout(&mut reply, plan.run.timeout).await;
+        }
         if let Some(session) = &reply.session_id {
             self.sessions.remember(session, || Home {
                 agent: agent.clone(),
@@ -354,7 +349,10 @@ impl Dispatcher {
             });
         }
         let may_be_kept = plan.shareable.is_some() && reply.is_clean();
+        entry.ended(&reply);
         landing.land(reply, may_be_kept);
+        // Written here, where the reply has gone out.
+        drop(entry);
         lock.release().await;
         // In this order: the next in this server finds the session unlocked.
         drop(turn);

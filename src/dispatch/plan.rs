@@ -187,8 +187,10 @@ fn run(
             (Session::Resume(id.clone()), directory)
         }
     };
+    let id = uuid::Uuid::new_v4().simple().to_string();
+    let trace = request.trace.clone().unwrap_or_else(|| lineage.trace());
     Ok(RunRequest {
-        run: uuid::Uuid::new_v4().simple().to_string(),
+        run: id.clone(),
         directory,
         prompt: String::new(),
         system: None,
@@ -204,6 +206,7 @@ fn run(
         timeout: request.timeout().unwrap_or_else(|| config.timeout(agent)),
         command,
         environment: lineage.environment(&agent.name),
+        ids: Lineage::ids(&trace, &id),
         keep_background: agent.keep_background,
     })
 }

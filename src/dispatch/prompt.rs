@@ -32,6 +32,11 @@ pub(super) struct Reader {
 }
 
 impl Reader {
+    /// The built-in policy that stood in.
+    pub(super) fn stand_in(&self) -> Option<&'static str> {
+        self.fallback.as_ref().map(|_| stand_in(prompt::KIND))
+    }
+
     /// Why the built-in policy stood in, for the reader of the reply.
     pub(super) fn fallback(&self) -> Option<String> {
         let error = self.fallback.as_ref()?;

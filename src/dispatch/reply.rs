@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::agent::{ErrorType, Failure, Outcome};
+use crate::agent::{ErrorType, Failure, Outcome, Tokens};
 
 /// The reply to a request that was let through: the agent ran, or something kept
 /// it from running. Keys and their order are those of the Python tool; absent
@@ -71,6 +71,12 @@ pub struct Reply {
     /// that: it was run and paid for once.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub shared: bool,
+    /// Why the journal misses this dispatch or others. Told once.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub store_error: Option<String>,
+    /// The tokens that the run used, for the journal.
+    #[serde(skip)]
+    pub(super) tokens: Option<Tokens>,
     /// The run was ended from here.
     #[serde(skip)]
     ended_by_us: bool,
@@ -113,6 +119,8 @@ impl Reply {
             cached: false,
             age_seconds: None,
             shared: false,
+            store_error: None,
+            tokens: outcome.tokens,
             ended_by_us: outcome.ended_by_us.is_some(),
         }
     }

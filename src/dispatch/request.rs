@@ -2,8 +2,11 @@
 
 use std::time::Duration;
 
-/// The least and the most that a caller may ask for, in seconds.
-const TIMEOUT_SECONDS: (u64, u64) = (10, 7200);
+/// The least that a caller may ask for, in seconds.
+const LEAST_SECONDS: u64 = 10;
+
+/// The most.
+pub(super) const MOST_SECONDS: u64 = 7200;
 
 /// One request to one agent, as the caller gave it. Empty texts are absent ones.
 #[derive(Debug, Clone, Default)]
@@ -28,6 +31,45 @@ pub struct Request {
     pub json: bool,
     /// What it may cost, in US dollars, where that is less than the config says.
     pub spend_cap: Option<f64>,
+    /// The form of the call that it is part of.
+    pub form: Form,
+    /// The trace of that call, where it is more than this request.
+    pub trace: Option<String>,
+}
+
+/// The form of a call.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Form {
+    /// One dispatch.
+    #[default]
+    Dispatch,
+    /// One within a conversation.
+    Session,
+    /// One that somebody watches.
+    Stream,
+    /// One of several.
+    Parallel,
+    /// One that an aggregate policy asked for.
+    Aggregate,
+    /// A turn of a dialogue.
+    Dialogue,
+    /// One from the command line.
+    Cli,
+}
+
+impl Form {
+    /// The word that stands in the journal.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Dispatch => "dispatch",
+            Self::Session => "session",
+            Self::Stream => "stream",
+            Self::Parallel => "parallel",
+            Self::Aggregate => "aggregate",
+            Self::Dialogue => "dialogue",
+            Self::Cli => "cli",
+        }
+    }
 }
 
 /// Which conversation a request is part of.
@@ -55,8 +97,8 @@ impl Conversation {
 impl Request {
     /// How long the run may take, if the caller has a say in it.
     pub(super) fn timeout(&self) -> Option<Duration> {
-        let (least, most) = TIMEOUT_SECONDS;
-        let seconds = (self.timeout_seconds > 0).then(|| self.timeout_seconds.clamp(least, most));
+        let seconds = (self.timeout_seconds > 0)
+            .then(|| self.timeout_seconds.clamp(LEAST_SECONDS, MOST_SECONDS));
         seconds.map(Duration::from_secs)
     }
 

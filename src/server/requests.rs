@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::arguments::Arguments;
-use crate::dispatch::{Conversation, Dialogue, Newcomer, Parallel, Request};
+use crate::dispatch::{Conversation, Dialogue, Form, Newcomer, Parallel, Request};
 
 /// A dispatch, whose answer may be one that was given before.
 pub(super) fn dispatch(arguments: &Arguments) -> Result<Request, String> {
@@ -13,12 +13,12 @@ pub(super) fn dispatch(arguments: &Arguments) -> Result<Request, String> {
 /// A dispatch within a conversation.
 pub(super) fn session(arguments: &Arguments) -> Result<Request, String> {
     let conversation = Conversation::from_id(&arguments.text("session_id")?);
-    Ok(Request { conversation, ..task(arguments)? })
+    Ok(Request { conversation, form: Form::Session, ..task(arguments)? })
 }
 
 /// A dispatch that somebody watches: it is always done, and for nobody else.
 pub(super) fn stream(arguments: &Arguments) -> Result<Request, String> {
-    Ok(Request { conversation: Conversation::New, ..task(arguments)? })
+    Ok(Request { conversation: Conversation::New, form: Form::Stream, ..task(arguments)? })
 }
 
 /// Several dispatches, as a list or as the text of one.

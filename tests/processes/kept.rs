@@ -38,6 +38,7 @@ fn request(world: &World, agent: &str) -> RunRequest {
         timeout: LONG,
         command: vec![fake_agent().display().to_string()],
         environment: vec![("HOME".to_owned(), world.path("home").display().to_string())],
+        ids: Vec::new(),
         keep_background: true,
     }
 }

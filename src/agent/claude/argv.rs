@@ -92,7 +92,7 @@ pub(super) fn job(request: &RunRequest) -> Result<Job, Refusal> {
         // A command that never ends would hold the CLI for ten minutes after its answer.
         set.push((BACKGROUND_TASKS_OFF.to_owned(), "1".to_owned()));
     }
-    set.extend(request.environment.iter().cloned());
+    set.extend(request.environment.iter().chain(&request.ids).cloned());
     Ok(Job {
         version: FORMAT,
         run: request.run.clone(),
@@ -181,6 +181,7 @@ mod tests {
             timeout: Duration::from_mins(5),
             command: vec!["claude".into()],
             environment: Vec::new(),
+            ids: Vec::new(),
             keep_background: false,
         }
     }

@@ -16,6 +16,7 @@ pub(super) fn outcome(stream: Stream, ending: &Ending) -> Outcome {
     let mut outcome = Outcome {
         session_id: session(&stream, ending),
         cost_usd: stream.added_cost,
+        tokens: stream.tokens.total(),
         duration_ms: u64::try_from(ending.elapsed.as_millis()).ok(),
         ended_by_us: ending.stopped.map(|stopped| stopped.reason),
         ..Outcome::default()

@@ -6,6 +6,7 @@ mod registration;
 mod stream;
 #[cfg(test)]
 mod tests;
+mod tokens;
 
 pub use registration::{McpServers, Registration, shown as shown_registration};
 

@@ -10,6 +10,7 @@ use std::collections::HashMap;
 use serde_json::Value;
 
 use super::ending;
+use super::tokens::Count;
 use crate::agent::cli::{Ending, Reader};
 use crate::agent::job::RunEvent;
 use crate::agent::outcome::Outcome;
@@ -47,6 +48,8 @@ pub(super) struct Stream {
     pub(super) result: Option<RunResult>,
     /// The sum of what the results say they added, if any says so.
     pub(super) added_cost: Option<f64>,
+    /// The tokens that were told of.
+    pub(super) tokens: Count,
     /// What was no event.
     pub(super) other_output: String,
     any_event: bool,
@@ -131,6 +134,7 @@ impl Stream {
             return;
         }
         self.api_error = None;
+        self.tokens.message(message);
         let mut said = String::new();
         let content = event.pointer_mut("/message/content").and_then(Value::as_array_mut);
         for block in content.into_iter().flatten() {
@@ -202,6 +206,7 @@ impl Stream {
             let added: f64 = models.values().filter_map(|usage| amount(&usage["costUSD"])).sum();
             self.added_cost = Some(self.added_cost.unwrap_or(0.0) + added);
         }
+        self.tokens.result(event);
         let answer = taken(event, "result");
         let text = |name: &str| event[name].as_str().unwrap_or_default().to_owned();
         self.result = Some(RunResult {

@@ -203,6 +203,20 @@ fn the_last_result_counts_and_costs_add_up() {
 }
 
 #[test]
+fn tokens_are_those_of_this_run() {
+    // Two results in one run, and a session's second run: each tells its own tokens.
+    for (output, input, written) in [
+        (sample!("bgtask.jsonl"), 300, 60),
+        (sample!("resume-ok.json"), 100, 20),
+        (sample!("stream-verbose.jsonl"), 100, 20),
+    ] {
+        let (outcome, _) = read(output, &exited(0));
+        let tokens = outcome.tokens.expect("they are told");
+        assert_eq!((tokens.input, tokens.output), (input, written), "{tokens:?}");
+    }
+}
+
+#[test]
 fn a_result_beats_our_own_end_and_an_error_that_follows_from_it_does_not() {
     let (outcome, _) = read(&result("{}"), &stopped(StopReason::Timeout, true));
     assert_eq!((outcome.failure, outcome.text.as_str()), (None, "fine"));

@@ -27,12 +27,13 @@ const KEYS: &[&str] = &[
     "aggregate",
     "command",
     "cache",
+    "job_retention_days",
     "policies",
     "policy_limits",
 ];
 
 /// Keys that the Python tool 0.16 reads and this version does not.
-const LATER: &[&str] = &["job_retention_days", "dispatch_protocol", "usage_log"];
+const LATER: &[&str] = &["dispatch_protocol", "usage_log"];
 
 /// Reads the settings; whatever is wrong goes into the report.
 pub(super) fn read(node: &Node<'_>, anchor: &Anchor, report: &mut Report<'_>) -> Settings {
@@ -73,6 +74,11 @@ pub(super) fn read(node: &Node<'_>, anchor: &Anchor, report: &mut Report<'_>) ->
         max_concurrency: lenient
             .bound("max_concurrency", lax::whole(1..=u32::MAX))
             .unwrap_or(default.max_concurrency),
+        job_retention_days: lenient.or(
+            "job_retention_days",
+            lax::whole(0..=u32::MAX),
+            default.job_retention_days,
+        ),
         agent_roots: lenient.agent_roots(anchor),
         aggregate: aggregate(&fields, lenient.report),
         command: lenient.bound("command", |node| anchor.command(node)).unwrap_or(default.command),

@@ -36,6 +36,7 @@ fn every_key_is_read() {
   aggregate: {max_rounds: 2, max_asks: 0, budget_usd: 0.5}
   command: [npx, claude]
   cache: {enabled: no, ttl: 0, max_size: '7'}
+  job_retention_days: 30
   policies: {prompt: a, describe: b, aggregate: c, dialogue: d}
   policy_limits: {timeout_ms: 5, memory_mib: 6, input_mib: 7, output_mib: 8, log_kib: 9}
 ",
@@ -53,6 +54,7 @@ fn every_key_is_read() {
         aggregate: AggregateSettings { max_rounds: 2, max_asks: 0, budget_usd: Some(0.5) },
         command: vec!["npx".to_owned(), "claude".to_owned()],
         cache: CacheSettings { enabled: false, ttl: 0, max_size: 7 },
+        job_retention_days: 30,
         policies: PolicyNames {
             prompt: "a".to_owned(),
             describe: "b".to_owned(),
@@ -189,11 +191,7 @@ settings:
 ",
     );
     let keys: Vec<_> = said.iter().map(|(kind, said)| (*kind, said.split(": ").next())).collect();
-    let expected = [
-        "15:3 settings.job_retention_days",
-        "16:3 settings.dispatch_protocol",
-        "17:3 settings.usage_log",
-    ];
+    let expected = ["16:3 settings.dispatch_protocol", "17:3 settings.usage_log"];
     assert_eq!(keys, expected.map(|key| (ProblemKind::NotBuiltYet, Some(key))));
 }
 

@@ -13,7 +13,7 @@ use crate::config::Config;
 use crate::dispatch::choice::{self, Chosen, how_to_choose};
 use crate::dispatch::prompt::shown_agent;
 use crate::dispatch::reply::{Refusal, shown_usd};
-use crate::dispatch::request::{Conversation, Request};
+use crate::dispatch::request::{Conversation, Form, Request};
 use crate::dispatch::{Dispatcher, listing};
 use crate::policy::aggregate::{Agent, Aggregate, Answer, Ask, Decision};
 use crate::policy::{Kind as _, PolicyError};
@@ -161,6 +161,7 @@ impl Aggregation {
         #[expect(clippy::cast_precision_loss, reason = "nobody asks that often")]
         let spend_cap = left.spend_usd.map(|usd| usd / asks.len() as f64);
         let mut put_together = self.ledger.put_together(members);
+        let first = members.all().first();
         let request = |ask: &Ask| {
             let context = self.decider.policy.join(&situation, &ask.context, put_together)?;
             put_together += context.len();
@@ -175,6 +176,8 @@ impl Aggregation {
                 conversation: session.map_or(Conversation::New, Conversation::Resume),
                 json: ask.answer_format == "json",
                 spend_cap,
+                form: Form::Aggregate,
+                trace: first.and_then(|member| member.request.trace.clone()),
                 ..Request::default()
             })
         };

@@ -10,7 +10,7 @@ use crate::dispatch::choice::{Chosen, how_to_choose};
 use crate::dispatch::listener::Listener;
 use crate::dispatch::prompt::{shown_agent, told};
 use crate::dispatch::reply::{Refusal, Reply, shown_usd};
-use crate::dispatch::request::{Conversation, Request};
+use crate::dispatch::request::{Conversation, Form, Request};
 use crate::dispatch::{Dispatcher, NO_AGENT, listing, plan};
 use crate::policy::dialogue::{self as policy, Agent, Allowance, Decision, Side, Situation, Speak};
 use crate::policy::{Kind as _, PolicyError, Stepper};
@@ -71,6 +71,9 @@ pub struct DialogueReply {
     /// Why the built-in policy took over from the chosen one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub policy_fallback: Option<String>,
+    /// Why the journal misses dispatches. Told once.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub store_error: Option<String>,
 }
 
 /// One turn of a dialogue.
@@ -103,6 +106,8 @@ struct Talk {
     requester: Agent,
     responder: Agent,
     max_rounds: u32,
+    /// The trace of all its turns.
+    trace: String,
     turns: Vec<Turn>,
 }
 
@@ -162,6 +167,7 @@ impl Dispatcher {
             requester,
             responder,
             max_rounds: call.max_rounds.unwrap_or(DEFAULT_ROUNDS).clamp(least, most),
+            trace: self.lineage.trace(),
             turns: Vec::new(),
         };
         // Nothing is spent before the policy has made its first decision.
@@ -274,6 +280,8 @@ impl Talk {
             caller: caller.clone(),
             goal: self.topic.chars().take(GOAL).collect(),
             conversation: session.map_or(Conversation::New, Conversation::Resume),
+            form: Form::Dialogue,
+            trace: Some(self.trace.clone()),
             ..Request::default()
         }
     }
@@ -314,6 +322,7 @@ impl Talk {
             total_duration_ms: replies().filter_map(|reply| reply.duration_ms).sum(),
             final_answer,
             policy_fallback: decider.fallback(),
+            store_error: replies().find_map(|reply| reply.store_error.clone()),
             policy: decider.name.clone(),
             conversation: self.turns.into_iter().map(Spoken::of).collect(),
             reason,

@@ -10,7 +10,7 @@ use super::members::Members;
 use crate::config::Config;
 use crate::dispatch::listener::Listener;
 use crate::dispatch::reply::{Refusal, Reply};
-use crate::dispatch::request::Request;
+use crate::dispatch::request::{Form, Request};
 use crate::dispatch::{Dispatcher, NO_AGENT, listing, plan};
 
 /// How many dispatches a call may have, at least; more where more run at once.
@@ -87,8 +87,9 @@ impl Dispatcher {
         });
         let (dispatches, wanted) = checked.await?;
         let mut members = Members::new(self, listener.clone());
+        let trace = self.lineage.trace();
         for request in dispatches {
-            members.add(request);
+            members.add(Request { form: Form::Parallel, trace: Some(trace.clone()), ..request });
         }
         if let Some(wanted) = wanted {
             return Aggregation::load(self, wanted).await?.run(members).await;

@@ -1,0 +1,28 @@
+//! What outlives this process: one SQLite file that all servers of a user share, and in it
+//! the journal of dispatches.
+//!
+//! - `file`: where it lies, how it is opened, and its format
+//! - `worker`: the thread that has the connection
+//! - `error`: why there is no store, and what to do about it
+//! - `owner`: which process a record belongs to
+//! - [`journal`]: what a record holds and how it is written
+//! - [`usage`]: what the records of an agent add up to
+//! - [`family`]: who asked whom
+//!
+//! This room knows nothing but its tables: no policies, no agents, no MCP, no command line.
+//! It may fail at any time, and nobody waits for it for long: whoever asks goes on without.
+
+mod error;
+pub mod family;
+mod file;
+pub mod journal;
+mod owner;
+pub mod usage;
+mod worker;
+
+pub use error::StoreError;
+pub use owner::Owner;
+pub use worker::Store;
+
+#[cfg(test)]
+mod tests;
