@@ -204,6 +204,8 @@ fn a_turn_that_fails_ends_it_with_all_turns_so_far() {
         assert_eq!(all(&reply, "agent"), ["infra"], "{reply}");
         assert_eq!((&reply["final_answer"], &reply["resolved"]), (&json!(""), &json!(false)));
         assert!(reply["error"].is_string() && reply["error_type"].is_string(), "{reply}");
+        // As a text, since -0.0 equals 0.0.
+        assert_eq!(reply["total_cost_usd"].to_string(), "0.0");
         assert_eq!(world.turns("web"), 0);
     }
 }

@@ -82,9 +82,10 @@ pub struct Reply {
     ended_by_us: bool,
 }
 
-/// The same amount to four decimals, as it is shown.
+/// The same amount to four decimals, as it is shown. The sum of no amounts is -0.0, which
+/// nobody would take for money.
 pub(super) fn shown_usd(amount: f64) -> f64 {
-    (amount * 10_000.0).round() / 10_000.0
+    (amount * 10_000.0).round() / 10_000.0 + 0.0
 }
 
 /// Outcomes after which a second attempt may do better.
