@@ -137,6 +137,11 @@ impl Reply {
         Self { hint: refusal.hint.clone(), ..Self::not_run(agent, failure) }
     }
 
+    /// Was an agent run for it, whether or not anybody knows at what cost?
+    pub(super) fn was_run(&self) -> bool {
+        self.duration_ms.is_some()
+    }
+
     /// May this be the answer to the same question asked again?
     pub(super) fn is_clean(&self) -> bool {
         let unfinished =

@@ -335,6 +335,24 @@ fn a_policy_that_never_has_enough_is_stopped() {
 }
 
 #[test]
+fn what_told_no_cost_may_have_cost_its_share_of_the_budget() {
+    let greedy = when_settled_decides(&Decision::ask(&[Ask::new("chief")]));
+    // One that dies before its result, and one whose program tells no cost.
+    let silent = r#"out {"type":"result","subtype":"success","is_error":false,"result":"fine"}"#;
+    for script in ["exit 3", silent] {
+        let mut attack = Attack::with("  aggregate: {budget_usd: 0.3}\n", "");
+        attack.world.agent("chief", &format!("count ../runs\n{script}"));
+        let aggregated = attack.paid_for(script, &greedy, 1);
+        assert_eq!(aggregated["stopped"], "budget", "{script}: {aggregated}");
+    }
+    // One that never ran has cost nothing.
+    let mut attack = Attack::with("  aggregate: {budget_usd: 0.3}\n", "");
+    fs::remove_dir_all(attack.world.path("chief")).expect("its directory");
+    let aggregated = attack.dispatch(&greedy)["aggregated"].clone();
+    assert_eq!(aggregated["stopped"], "rounds", "{aggregated}");
+}
+
+#[test]
 fn so_many_asks_as_nobody_may_hold_nothing_up() {
     // The same 48 bytes again and again.
     let (data, _) = Decision::ask(&[Ask::new("one")]).place(0);

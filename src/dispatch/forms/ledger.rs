@@ -4,6 +4,7 @@
 use super::members::{Member, Members};
 use crate::config::AggregateSettings;
 use crate::dispatch::prompt::told;
+use crate::dispatch::reply::Reply;
 use crate::dispatch::request::Request;
 use crate::policy::aggregate::{Agent, Allowance, Item, ItemState, Situation};
 
@@ -57,12 +58,13 @@ impl Ledger {
             },
         });
         let asked = all.iter().zip(&self.marks).filter(|(_, mark)| mark.round > 0);
-        // What runs may cost as much as it was allowed to.
+        // What runs may cost as much as it was allowed to, and what told no cost may have.
         let spent: f64 = asked
             .clone()
             .filter_map(|(member, _)| match &member.reply {
-                Some(reply) => reply.cost_usd,
-                None => member.request.spend_cap,
+                Some(reply) if !reply.was_run() => None,
+                Some(Reply { cost_usd: Some(cost), .. }) => Some(*cost),
+                _ => member.request.spend_cap,
             })
             .sum();
         let granted = Allowance {
