@@ -135,7 +135,8 @@ impl super::steps::Situation for Situation<'_> {
                 let mut continued = HashSet::new();
                 asks.iter().find_map(|ask| {
                     self.problem_of_ask(ask).or_else(|| {
-                        let is_first = ask.continues.is_none_or(|item| continued.insert(item));
+                        let conversation = ask.continues.map(|item| self.conversation(item));
+                        let is_first = conversation.is_none_or(|one| continued.insert(one));
                         let problem = || "it continues one conversation twice at once".to_owned();
                         (!is_first).then(problem)
                     })
@@ -172,12 +173,24 @@ impl Situation<'_> {
             if self.items.get(item as usize).is_some_and(|earlier| earlier.agent != ask.agent) {
                 return Some(format!("it has '{agent}' continue another agent's conversation"));
             }
-            let runs = |later: &Item| later.continues == Some(item) && later.state.told().is_none();
-            if self.items.iter().any(runs) {
+            let conversation = self.conversation(item);
+            let goes_on = |(later, id): (&Item, u32)| {
+                later.state.told().is_none() && self.conversation(id) == conversation
+            };
+            if self.items.iter().zip(0..).any(goes_on) {
                 return Some("it continues a conversation that goes on already".to_owned());
             }
         }
         self.problem_of_pieces(&ask.context)
+    }
+
+    /// The item with which the conversation of this one began. What an item continues came
+    /// before it, so this has an end.
+    fn conversation(&self, mut item: u32) -> u32 {
+        while let Some(earlier) = self.items.get(item as usize).and_then(|item| item.continues) {
+            item = earlier;
+        }
+        item
     }
 
     fn problem_of_pieces(&self, pieces: &[Piece]) -> Option<String> {
@@ -220,5 +233,81 @@ impl Kind for Aggregate {
         seen: &wit::Situation,
     ) -> Returned<Decision> {
         instance(store, loaded)?.agent_dispatch_policy_aggregate().call_step(store, config, seen)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::bindings::agent_dispatch::policy::types::Reply;
+    use super::super::steps::Situation as _;
+    use super::*;
+
+    #[test]
+    fn nobody_goes_on_with_a_conversation_that_goes_on() {
+        let facts = Reply {
+            success: true,
+            text: String::new(),
+            size: 0,
+            complete: true,
+            error_type: None,
+            error: None,
+            outcome: None,
+            parsed: None,
+            cost_usd: None,
+            duration_ms: None,
+            turns: None,
+            facts: Vec::new(),
+        };
+        let item = |continues, running: bool| Item {
+            agent: "one",
+            task: "x",
+            context: "",
+            answer_format: "text",
+            continues,
+            tag: "",
+            round: 0,
+            state: if running {
+                ItemState::Running
+            } else {
+                ItemState::Settled(Told { facts: facts.clone(), text: "" })
+            },
+        };
+        let agent = Agent {
+            name: "one".to_owned(),
+            directory: String::new(),
+            description: None,
+            capabilities: Vec::new(),
+            instructions: None,
+            facts: Vec::new(),
+        };
+        let plenty =
+            Allowance { rounds: 9, asks: 9, spend_usd: None, time_ms: None, facts: Vec::new() };
+        // The first conversation goes on for a second time; the other one is free.
+        let situation = Situation {
+            items: vec![
+                item(None, false),
+                item(None, false),
+                item(Some(0), false),
+                item(Some(2), true),
+            ],
+            agents: &[agent],
+            aggregator: None,
+            caller: None,
+            goal: None,
+            granted: plenty.clone(),
+            left: plenty,
+        };
+        let problem = |continues| {
+            situation.problem(&Decision::Ask(vec![Ask {
+                agent: "one".to_owned(),
+                task: "x".to_owned(),
+                context: Vec::new(),
+                answer_format: "text".to_owned(),
+                continues: Some(continues),
+                tag: String::new(),
+            }]))
+        };
+        let goes_on = Some("it continues a conversation that goes on already".to_owned());
+        assert_eq!((problem(0), problem(2), problem(1)), (goes_on.clone(), goes_on, None));
     }
 }

@@ -353,6 +353,16 @@ fn what_told_no_cost_may_have_cost_its_share_of_the_budget() {
 }
 
 #[test]
+fn a_conversation_that_was_continued_is_still_one() {
+    let mut attack = Attack::new();
+    let continues = |item| Ask { continues: Some(item), ..Ask::new("one") };
+    let (first, both) = ([continues(0)], [continues(0), continues(2)]);
+    let (body, data) = first_then(&items(2), &Decision::ask(&first), &Decision::ask(&both));
+    let guest = when_settled(&body, &data);
+    attack.ends_with("both ends of it", &guest, 1, "one conversation twice at once");
+}
+
+#[test]
 fn so_many_asks_as_nobody_may_hold_nothing_up() {
     // The same 48 bytes again and again.
     let (data, _) = Decision::ask(&[Ask::new("one")]).place(0);
