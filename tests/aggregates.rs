@@ -290,6 +290,31 @@ fn the_best_answer_is_judged_and_improved_in_its_own_conversation() {
 }
 
 #[test]
+fn a_verdict_or_a_digest_is_no_answer_where_the_budget_is_used_up() {
+    // Each run costs a quarter.
+    let settings =
+        "  aggregate: {budget_usd: 0.2}\npolicies:\n  map-reduce: {config: {part_bytes: 300}}\n";
+    let agents =
+        [("one", "repeat 500 x"), ("chief", r#"answer {\"best\": 0, \"lacks\": \"all\"}"#)];
+    let world = world_of(&agents, settings);
+    let mut client = Client::connect(&world);
+    let mut aggregate = |policy: &str, steps: usize| {
+        let wanted = json!({"aggregate": "chief", "aggregate_policy": policy});
+        let reply = client.tool("dispatch_parallel", call(&["one"], wanted));
+        let (_, aggregated) = parts(&reply, &["one"]);
+        assert_eq!(aggregated["steps"].as_array().map(Vec::len), Some(steps), "{reply}");
+        aggregated
+    };
+    let judged = aggregate("judge-and-refine", 1);
+    assert_eq!(judged["result"], "x".repeat(500), "{judged}");
+    assert_eq!((&judged["agent"], &judged["success"]), (&json!("one"), &json!(true)), "{judged}");
+    let digested = aggregate("map-reduce", 2);
+    assert_eq!((&digested["result"], &digested["success"]), (&json!(""), &json!(false)));
+    let error = digested["error"].as_str().expect("an error");
+    assert!(error.contains("the budget is used up"), "{error}");
+}
+
+#[test]
 fn what_is_too_long_for_one_reading_is_digested_first() {
     let digests = "policies:\n  map-reduce: {config: {part_bytes: 300}}\n";
     let world =

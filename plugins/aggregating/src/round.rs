@@ -15,7 +15,13 @@ pub fn running(situation: &Situation) -> bool {
 
 /// May the policy still ask so often, in so many rounds?
 pub fn may_ask(situation: &Situation, asks: u64, rounds: u32) -> bool {
-    asks <= situation.left.asks.into() && rounds <= situation.left.rounds
+    let left = &situation.left;
+    asks <= left.asks.into() && rounds <= left.rounds && !is_spent(situation)
+}
+
+/// Is there a budget, and is it used up?
+pub fn is_spent(situation: &Situation) -> bool {
+    situation.left.spend_usd.is_some_and(|usd| usd <= 0.0)
 }
 
 /// The item's reply, if it is a success.

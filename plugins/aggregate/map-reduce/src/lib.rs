@@ -73,6 +73,11 @@ fn decide(part_bytes: u64, situation: &Situation) -> Decision {
         return Decision::GiveUp("the digests are no shorter than what they digest".to_owned());
     }
     let parts = size.div_ceil(part_bytes).max(1);
+    if round::is_spent(situation) {
+        return Decision::GiveUp(format!(
+            "the budget is used up, and the results make {parts} parts that are not read yet"
+        ));
+    }
     // Digests are worth nothing unless they can be put together afterwards.
     let (asks, rounds) = if parts > 1 { (parts + 1, 2) } else { (1, 1) };
     if !round::may_ask(situation, asks, rounds) {
