@@ -121,6 +121,8 @@ impl Seat {
                 State::Lost => return Err(Refusal::new("the dispatch was lost: its task failed")),
             }
             tokio::select! {
+                // In this order: what is there already was paid for, and is not given up.
+                biased;
                 // It cannot fail: this seat holds the flight, and the flight the sender.
                 _ = state.changed() => {}
                 () = give_up.cancelled(), if !self.has_left => {
@@ -254,5 +256,32 @@ impl Flights {
 
     pub(super) fn stats(&self, settings: CacheSettings) -> CacheStats {
         lock(&self.0).cache.stats(settings)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::pin::pin;
+
+    use futures::poll;
+
+    use super::*;
+    use crate::agent::Outcome;
+
+    #[tokio::test]
+    async fn who_gives_up_a_run_that_is_over_gets_its_reply() {
+        // Each time both happen before anybody looks, and which is looked at first is chance
+        // unless it is said.
+        for _ in 0..100 {
+            let (flight, _first) = Flight::new(CancellationToken::new());
+            let seat = flight.join().expect("it is not being ended");
+            let (listener, give_up) = (Listener::nobody(), CancellationToken::new());
+            let mut waits = pin!(seat.reply("a", &listener, &give_up));
+            assert!(poll!(&mut waits).is_pending());
+            let outcome = Outcome { text: "paid for".to_owned(), ..Outcome::default() };
+            Landing { flight, listed: None }.land(Reply::of("a", outcome, None), false);
+            give_up.cancel();
+            assert_eq!(*waits.await.expect("a reply").result, "paid for");
+        }
     }
 }
