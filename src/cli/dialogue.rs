@@ -49,8 +49,8 @@ pub(super) fn show(reply: &DialogueReply, json: bool) -> anyhow::Result<ExitCode
         if let Some(reason) = reason {
             note(&format!("the dialogue ended without being resolved: {reason}"));
         }
-        if let Some(fallback) = &reply.policy_fallback {
-            note(fallback);
+        for text in [&reply.policy_fallback, &reply.store_error].into_iter().flatten() {
+            note(text);
         }
         if let Some(error) = error {
             report(error, hint.as_deref());

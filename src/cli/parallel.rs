@@ -82,6 +82,7 @@ fn show_member(reply: &Reply, one: Option<&Aggregated>) -> anyhow::Result<()> {
     for text in [hint, &reply.policy_fallback, &reply.policy_error].into_iter().flatten() {
         note(&format!("{agent}: {text}"));
     }
+    note_gaps(reply);
     Ok(())
 }
 
@@ -96,7 +97,17 @@ fn show_one(one: &Aggregated) -> anyhow::Result<()> {
     for text in [hint, &one.policy_fallback].into_iter().flatten() {
         note(text);
     }
+    for step in &one.steps {
+        note_gaps(&step.reply);
+    }
     Ok(())
+}
+
+/// What the journal misses is no agent's fault, and is told in one of the replies only.
+fn note_gaps(reply: &Reply) {
+    if let Some(error) = &reply.store_error {
+        note(error);
+    }
 }
 
 /// What was said, and what then went wrong: also of a failure it was paid for.

@@ -57,6 +57,23 @@ fn a_damaged_store_is_left_as_it_is() {
 }
 
 #[test]
+fn whoever_asks_at_the_command_line_is_told() {
+    let world = World::with_agent("answer hello [RESOLVED]");
+    fs::create_dir_all(state(&world)).expect("a folder");
+    fs::write(store(&world), "this is no database\n".repeat(1000)).expect("a file");
+    fs::write(world.path("tasks"), "[{agent: infra, task: look}]").expect("a file");
+    for arguments in [
+        &["dispatch", "infra", "x"][..],
+        &["parallel", "tasks"],
+        &["dialogue", "infra", "infra", "x"],
+    ] {
+        let ran = world.run(arguments);
+        assert_eq!(ran.code, Some(0), "{ran:?}");
+        assert_eq!(ran.stderr.matches("The journal has gaps").count(), 1, "{ran:?}");
+    }
+}
+
+#[test]
 fn a_page_that_is_damaged_is_found_and_left() {
     let world = World::with_agent("answer hello");
     for task in ["one", "two", "three"] {
