@@ -83,7 +83,9 @@ impl Aggregation {
         wanted: Wanted,
     ) -> Result<Self, Refusal> {
         let Wanted { chosen, limits } = wanted;
-        let decider = Decider::load(&dispatcher.policies, chosen).await.map_err(refused)?;
+        let decider = Decider::load(&dispatcher.policies, chosen)
+            .await
+            .map_err(decider::refused::<Aggregate>)?;
         let ledger = Ledger { limits, marks: Vec::new(), rounds: 0 };
         Ok(Self { dispatcher: Arc::clone(dispatcher), decider, ledger })
     }
@@ -94,7 +96,7 @@ impl Aggregation {
         self.ledger.marks.resize_with(members.all().len(), Mark::default);
         let decision = match self.decide(&members).await {
             // Nothing was spent, so nothing is lost.
-            Err(error) => return Err(refused(error)),
+            Err(error) => return Err(decider::refused::<Aggregate>(error)),
             Ok(Decision::GiveUp(reason)) => {
                 let (name, reason) = (&self.decider.name, decider::reason(&reason));
                 let message = format!("the aggregate policy '{name}' cannot do this: {reason}");
@@ -253,10 +255,4 @@ impl Aggregation {
             aggregated: Box::new(aggregated),
         }
     }
-}
-
-/// A policy that cannot be used, before anything was spent.
-fn refused(error: PolicyError) -> Refusal {
-    let hint = format!("Nothing was run or spent. {}", how_to_choose(Aggregate::NAME));
-    Refusal::new(error.to_string()).with_hint(hint)
 }

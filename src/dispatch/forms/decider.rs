@@ -4,7 +4,8 @@
 use std::pin::Pin;
 use std::sync::Arc;
 
-use crate::dispatch::choice::Chosen;
+use crate::dispatch::choice::{Chosen, how_to_choose};
+use crate::dispatch::reply::Refusal;
 use crate::one_line::one_line;
 use crate::policy::{Host, Kind, PolicyError, Source, Stepper};
 
@@ -14,6 +15,12 @@ const REASON: usize = 2000;
 /// Why a policy wants to end it, as it is shown.
 pub(super) fn reason(said: &str) -> String {
     one_line(said.trim(), REASON)
+}
+
+/// A policy that cannot be used, before anything was spent.
+pub(super) fn refused<K: Kind>(error: PolicyError) -> Refusal {
+    let hint = format!("Nothing was run or spent. {}", how_to_choose(K::NAME));
+    Refusal::new(error.to_string()).with_hint(hint)
 }
 
 /// A policy and who stands in for it.

@@ -160,7 +160,9 @@ impl Dispatcher {
             Ok((call, requester, responder, chosen))
         });
         let (call, requester, responder, chosen) = checked.await?;
-        let mut decider = Decider::load(&self.policies, chosen).await.map_err(refused)?;
+        let mut decider = Decider::load(&self.policies, chosen)
+            .await
+            .map_err(decider::refused::<policy::Dialogue>)?;
         let (least, most) = ROUNDS;
         let mut talk = Talk {
             topic: call.topic,
@@ -171,7 +173,8 @@ impl Dispatcher {
             turns: Vec::new(),
         };
         // Nothing is spent before the policy has made its first decision.
-        let first = decider.step(&talk.situation()).await.map_err(refused)?;
+        let first =
+            decider.step(&talk.situation()).await.map_err(decider::refused::<policy::Dialogue>)?;
         let end = self.talk(&mut talk, &mut decider, first, listener).await;
         Ok(talk.reply(end, &decider))
     }
@@ -365,10 +368,4 @@ impl End {
         let failure = failure.hint(how_to_choose(policy::Dialogue::NAME));
         Self { failure: Some(failure), ..Self::unresolved("its policy failed".to_owned()) }
     }
-}
-
-/// A policy that cannot be used, before anything was spent.
-fn refused(error: PolicyError) -> Refusal {
-    let hint = format!("Nothing was run or spent. {}", how_to_choose(policy::Dialogue::NAME));
-    Refusal::new(error.to_string()).with_hint(hint)
 }
