@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::command_line::DispatchArgs;
 use super::progress::Form;
-use super::terminal::{FAINT, note, print, print_text, refuse, report};
+use super::terminal::{FAINT, note, print, print_json, print_text, refuse, report};
 use super::waiting::wait;
 use crate::dispatch::{Conversation, Dispatcher, Preview, Refusal, Reply, Request};
 
@@ -76,7 +76,7 @@ fn refused(refusal: &Refusal, json: bool) -> ExitCode {
 
 fn show(reply: &Reply, json: bool) -> anyhow::Result<ExitCode> {
     if json {
-        print(&serde_json::to_string_pretty(reply)?);
+        print_json(reply)?;
     } else {
         // What an agent said before it failed was paid for all the same.
         if !reply.result.is_empty() {
@@ -114,7 +114,7 @@ fn show_preview(preview: &Preview, json: bool) -> anyhow::Result<ExitCode> {
             "directory": job.directory,
             "environment": {"set": job.environment.set, "remove": job.environment.remove},
         });
-        print(&serde_json::to_string_pretty(&value)?);
+        print_json(&value)?;
         return Ok(ExitCode::SUCCESS);
     }
     print(&format!("{FAINT}# prompt, by policy {}, on standard input{FAINT:#}", preview.policy));

@@ -3,7 +3,9 @@
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use super::terminal::{BAD, BOLD, FAINT, GOOD, NOTE, note, print, refuse, report, shown};
+use super::terminal::{
+    BAD, BOLD, FAINT, GOOD, NOTE, note, print, print_json, refuse, report, shown,
+};
 use crate::config::ProblemKind;
 use crate::dispatch::{AgentEntry, Dispatcher, Health};
 
@@ -16,7 +18,7 @@ pub(super) async fn run(dispatcher: &Arc<Dispatcher>, json: bool) -> anyhow::Res
         }
     };
     if json {
-        print(&serde_json::to_string_pretty(&listing.agents)?);
+        print_json(&listing.agents)?;
     } else if listing.agents.is_empty() {
         let nothing = listing.nothing_configured();
         note(&format!("{} {}", nothing.message, nothing.hint.unwrap_or_default()));

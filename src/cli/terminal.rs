@@ -42,8 +42,22 @@ pub(super) fn print(line: &str) {
 
 /// A value as JSON on standard output.
 pub(super) fn print_json(value: &impl Serialize) -> anyhow::Result<()> {
-    print(&serde_json::to_string_pretty(value)?);
+    print(&escaped(&serde_json::to_string_pretty(value)?));
     Ok(())
+}
+
+/// The same JSON with escapes for the control characters that JSON need not escape: a
+/// terminal obeys them, and what takes colours out for a pipe would take some of them too.
+fn escaped(json: &str) -> Cow<'_, str> {
+    let is_control = |character: char| ('\u{7f}'..='\u{9f}').contains(&character);
+    if !json.contains(is_control) {
+        return Cow::Borrowed(json);
+    }
+    let parts = json.chars().map(|character| match character {
+        control if is_control(control) => format!("\\u{:04x}", u32::from(control)),
+        other => other.to_string(),
+    });
+    Cow::Owned(parts.collect())
 }
 
 /// Shows what a command came to, or says why it could not do its work.
@@ -65,7 +79,8 @@ pub(super) fn finish<T>(
 /// that was asked for, else on standard error.
 pub(super) fn refuse(refusal: &Refusal, json: bool) {
     if json {
-        print(&json!({"error": refusal.message, "hint": refusal.hint}).to_string());
+        let refused = json!({"error": refusal.message, "hint": refusal.hint});
+        print(&escaped(&refused.to_string()));
     } else {
         report(&refusal.message, refusal.hint.as_deref());
     }

@@ -53,6 +53,21 @@ fn answers_stand_under_their_agents_in_the_order_of_the_tasks() {
 }
 
 #[test]
+fn json_is_all_that_was_said_and_nothing_that_a_terminal_obeys() {
+    let said = "a\u{7f}b\u{9b}2Jc\u{85}d\u{1b}[31me ä\u{a0}🦀";
+    let world = world(&[("infra", &format!("answer {}", said.replace('\u{1b}', "\\u001b")))]);
+    for arguments in [&["dispatch", "infra", "x", "--json"][..], &["parallel", "tasks", "--json"]] {
+        fs::write(world.path("tasks"), "[{agent: infra, task: x}]").expect("a file");
+        let ran = world.run(arguments);
+        let json = ran.json();
+        let reply = json.get(0).unwrap_or(&json);
+        assert_eq!(reply["result"], said, "{ran:?}");
+        let obeyed = |character: char| character.is_control() && character != '\n';
+        assert!(!ran.stdout.contains(obeyed), "{ran:?}");
+    }
+}
+
+#[test]
 fn every_field_gets_to_its_agent() {
     let world = world(&[("infra", "record\nanswer one")]);
     let item = json!([{
