@@ -15,7 +15,7 @@ use crate::agent::ask;
 use crate::config::{Config, ProblemKind};
 use crate::policy::aggregate::Aggregate;
 use crate::policy::dialogue::Dialogue;
-use crate::policy::{Kind as _, PolicyError, Source, Stepper, describe, prompt};
+use crate::policy::{Kind as _, Stepper, describe, prompt};
 
 /// How long a program may take to say its version.
 const VERSION_PATIENCE: Duration = Duration::from_secs(10);
@@ -129,13 +129,7 @@ impl Dispatcher {
         chosen.dedup();
         let mut checks = Vec::new();
         for &(kind, name) in &chosen {
-            let loaded = match Chosen::of(config, kind, name) {
-                Ok(chosen) => {
-                    self.loads(&chosen.source, kind).await.map_err(|error| error.to_string())
-                }
-                Err(problem) => Err(problem),
-            };
-            checks.push(match loaded {
+            checks.push(match self.loads(config, kind, name).await {
                 Ok(title) => Check::new("Policies", Status::Ok, format!("{kind}: {title}")),
                 Err(problem) => {
                     Check::new("Policies", Status::Fail, problem).advise(how_to_choose(kind))
@@ -164,13 +158,7 @@ impl Dispatcher {
     async fn unchosen(self: &Arc<Self>, config: &Config, name: &str) -> Check {
         let mut problems = Vec::new();
         for kind in [prompt::KIND, describe::KIND, Aggregate::NAME, Dialogue::NAME] {
-            let loaded = match Chosen::of(config, kind, name) {
-                Ok(chosen) => {
-                    self.loads(&chosen.source, kind).await.map_err(|error| error.to_string())
-                }
-                Err(problem) => Err(problem),
-            };
-            match loaded {
+            match self.loads(config, kind, name).await {
                 Ok(title) => {
                     let message = format!("{kind}: {title}, which nobody chooses");
                     return Check::new("Policies", Status::Ok, message);
@@ -182,19 +170,25 @@ impl Dispatcher {
         Check::new("Policies", Status::Warn, message)
     }
 
+    /// The title of the policy of this kind and name, or why it does not load.
     async fn loads(
         self: &Arc<Self>,
-        source: &Source,
+        config: &Config,
         kind: &'static str,
-    ) -> Result<String, PolicyError> {
-        match kind {
-            prompt::KIND => Ok(self.policies.prompt(source).await?.title()),
-            describe::KIND => Ok(self.policies.describe(source).await?.title()),
-            Aggregate::NAME => {
-                Ok(Stepper::<Aggregate>::load(&self.policies, source).await?.title())
-            }
-            _ => Ok(Stepper::<Dialogue>::load(&self.policies, source).await?.title()),
-        }
+        name: &str,
+    ) -> Result<String, String> {
+        let Chosen { source, .. } = Chosen::of(config, kind, name)?;
+        let title = match kind {
+            prompt::KIND => self.policies.prompt(&source).await.map(|policy| policy.title()),
+            describe::KIND => self.policies.describe(&source).await.map(|policy| policy.title()),
+            Aggregate::NAME => Stepper::<Aggregate>::load(&self.policies, &source)
+                .await
+                .map(|policy| policy.title()),
+            _ => Stepper::<Dialogue>::load(&self.policies, &source)
+                .await
+                .map(|policy| policy.title()),
+        };
+        title.map_err(|error| error.to_string())
     }
 }
 

@@ -1,6 +1,7 @@
 //! Which policy of a kind serves: a name is looked up in the config's `policies`, then
 //! among the built-in ones.
 
+use super::reply::Refusal;
 use crate::config::{Config, LimitOverrides, OnError};
 use crate::policy::aggregate::Aggregate;
 use crate::policy::dialogue::Dialogue;
@@ -45,6 +46,12 @@ impl Chosen {
         let falls_back = entry.on_error == OnError::Fallback;
         Ok(Self { source, stand_in: falls_back.then(|| built_in(config, stand_in(kind))) })
     }
+}
+
+/// The same for a call that cannot be served without it.
+pub(super) fn chosen(config: &Config, kind: &'static str, name: &str) -> Result<Chosen, Refusal> {
+    Chosen::of(config, kind, name)
+        .map_err(|problem| Refusal::new(problem).with_hint(how_to_choose(kind)))
 }
 
 /// The agents that a policy may ask besides those of the call.

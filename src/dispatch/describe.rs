@@ -115,8 +115,7 @@ impl Dispatcher {
 
 /// The describe policy of this name.
 pub(super) fn chosen(config: &Config, name: &str) -> Result<Chosen, Refusal> {
-    Chosen::of(config, describe::KIND, name)
-        .map_err(|problem| Refusal::new(problem).with_hint(how_to_choose(describe::KIND)))
+    choice::chosen(config, describe::KIND, name)
 }
 
 fn refused(error: &PolicyError) -> Refusal {

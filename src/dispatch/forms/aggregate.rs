@@ -61,8 +61,7 @@ impl Aggregation {
             listing::find(config, name).map_err(|refusal| refusal.about("aggregate"))?;
         }
         let policy = call.policy.as_deref().unwrap_or(&config.settings.policies.aggregate);
-        let chosen = Chosen::of(config, Aggregate::NAME, policy)
-            .map_err(|problem| Refusal::new(problem).with_hint(how_to_choose(Aggregate::NAME)))?;
+        let chosen = choice::chosen(config, Aggregate::NAME, policy)?;
         let mut agents: Vec<Agent> = Vec::new();
         let of_call = call.dispatches.iter().map(|request| &request.agent);
         let may_ask = choice::may_ask(config, policy);
@@ -163,7 +162,7 @@ impl Aggregation {
         #[expect(clippy::cast_precision_loss, reason = "nobody asks that often")]
         let spend_cap = left.spend_usd.map(|usd| usd / asks.len() as f64);
         let mut put_together = self.ledger.put_together(members);
-        let first = members.all().first();
+        let trace = members.all().first().and_then(|member| member.request.trace.as_ref());
         let request = |ask: &Ask| {
             let context = self.decider.policy.join(&situation, &ask.context, put_together)?;
             put_together += context.len();
@@ -179,7 +178,7 @@ impl Aggregation {
                 json: ask.answer_format == "json",
                 spend_cap,
                 form: Form::Aggregate,
-                trace: first.and_then(|member| member.request.trace.clone()),
+                trace: trace.cloned(),
                 ..Request::default()
             })
         };

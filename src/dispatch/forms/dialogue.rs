@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::decider::{self, Decider};
 use crate::agent::{ErrorType, Failure};
-use crate::dispatch::choice::{Chosen, how_to_choose};
+use crate::dispatch::choice::{self, how_to_choose};
 use crate::dispatch::listener::Listener;
 use crate::dispatch::prompt::{shown_agent, told};
 use crate::dispatch::reply::{Refusal, Reply, shown_usd};
@@ -154,9 +154,7 @@ impl Dispatcher {
             let requester = agent("requester", &call.requester)?;
             let responder = agent("responder", &call.responder)?;
             let name = call.policy.as_deref().unwrap_or(&config.settings.policies.dialogue);
-            let chosen = Chosen::of(&config, policy::Dialogue::NAME, name).map_err(|problem| {
-                Refusal::new(problem).with_hint(how_to_choose(policy::Dialogue::NAME))
-            })?;
+            let chosen = choice::chosen(&config, policy::Dialogue::NAME, name)?;
             Ok((call, requester, responder, chosen))
         });
         let (call, requester, responder, chosen) = checked.await?;
