@@ -35,8 +35,13 @@ pub(super) struct Mark {
 impl Ledger {
     /// How much the policy has put together for those it asked, in bytes.
     pub(super) fn put_together(&self, members: &Members) -> usize {
-        let asked = members.all().iter().zip(&self.marks).filter(|(_, mark)| mark.round > 0);
-        asked.map(|(member, _)| member.request.context.len()).sum()
+        self.asked(members).map(|member| member.request.context.len()).sum()
+    }
+
+    /// What the policy has asked.
+    fn asked<'a>(&'a self, members: &'a Members) -> impl Iterator<Item = &'a Member> + Clone {
+        let of_policy = members.all().iter().zip(&self.marks).filter(|(_, mark)| mark.round > 0);
+        of_policy.map(|(member, _)| member)
     }
 
     /// All that has happened so far, as the policy sees it.
@@ -57,11 +62,11 @@ impl Ledger {
                 Some(reply) => ItemState::Settled(told(reply)),
             },
         });
-        let asked = all.iter().zip(&self.marks).filter(|(_, mark)| mark.round > 0);
+        let asked = self.asked(members);
         // What runs may cost as much as it was allowed to, and what told no cost may have.
         let spent: f64 = asked
             .clone()
-            .filter_map(|(member, _)| match &member.reply {
+            .filter_map(|member| match &member.reply {
                 Some(reply) if !reply.was_run() => None,
                 Some(Reply { cost_usd: Some(cost), .. }) => Some(*cost),
                 _ => member.request.spend_cap,
