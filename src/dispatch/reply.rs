@@ -3,15 +3,15 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::agent::{ErrorType, Failure, Outcome, Tokens};
 
 /// The reply to a request that was let through: the agent ran, or something kept
 /// it from running. Keys and their order are those of the Python tool; absent
-/// values are left out.
-#[derive(Debug, Clone, Serialize)]
+/// values are left out. What is written is read again by later versions too.
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Reply {
     /// The agent's name.
     pub agent: String,
@@ -41,14 +41,14 @@ pub struct Reply {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub parsed_result: Option<Value>,
     /// Tools that the agent wanted and was not allowed to use.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub denied_tools: Vec<String>,
     /// What to do next.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub hint: Option<String>,
     /// True when the run cost more than its cap: the CLI looks at the cap only
     /// between two calls of the model.
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub budget_exceeded: bool,
     /// `done`, `partial` or `blocked`, if the prompt policy says so.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -62,14 +62,14 @@ pub struct Reply {
     pub policy_fallback: Option<String>,
     /// True when the same question was answered before and this is that answer: nothing
     /// was run or spent.
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub cached: bool,
     /// How old such an answer is, in seconds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub age_seconds: Option<u64>,
     /// True when the same question was being asked already, and this is the reply to
     /// that: it was run and paid for once.
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub shared: bool,
     /// Why the journal misses this dispatch or others. Told once.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -211,5 +211,28 @@ impl Refusal {
     pub fn with_hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
         self
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reply_that_was_written_down_is_read_again() {
+        let outcome = Outcome {
+            text: "answer".to_owned(),
+            cost_usd: Some(0.5),
+            denied_tools: vec!["Bash".to_owned()],
+            ..Outcome::default()
+        };
+        let reply = Reply { parsed_result: Some(1.into()), ..Reply::of("a", outcome, Some(0.1)) };
+        let written = serde_json::to_string(&reply).expect("JSON");
+        let read: Reply = serde_json::from_str(&written).expect("a reply");
+        assert_eq!(serde_json::to_string(&read).expect("JSON"), written);
+        assert!(read.budget_exceeded && *read.result == "answer");
+        let least: Reply =
+            serde_json::from_str(r#"{"agent":"a","success":true,"result":""}"#).expect("a reply");
+        assert!(least.is_clean());
     }
 }

@@ -8,6 +8,7 @@
 //! - [`journal`]: what a record holds and how it is written
 //! - [`usage`]: what the records of an agent add up to
 //! - [`family`]: who asked whom
+//! - [`replies`]: replies that are fetched later
 //!
 //! This room knows nothing but its tables: no policies, no agents, no MCP, no command line.
 //! It may fail at any time, and nobody waits for it for long: whoever asks goes on without.
@@ -17,6 +18,7 @@ pub mod family;
 mod file;
 pub mod journal;
 mod owner;
+pub mod replies;
 pub mod usage;
 mod worker;
 

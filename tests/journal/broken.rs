@@ -109,6 +109,8 @@ fn a_store_of_a_newer_version_is_left_to_it() {
     let world = World::with_agent("answer hello");
     assert_eq!(world.run(&["dispatch", "infra", "x"]).code, Some(0));
     let database = Connection::open(store(&world)).expect("the store");
+    let ours: i64 =
+        database.pragma_query_value(None, "user_version", |row| row.get(0)).expect("one");
     database.pragma_update(None, "user_version", 99).expect("a newer one");
     let said = said_once(&mut Client::connect(&world));
     assert!(said.contains("newer agent-dispatch"), "{said}");
@@ -116,7 +118,7 @@ fn a_store_of_a_newer_version_is_left_to_it() {
     let count: i64 =
         database.query_row("SELECT count(*) FROM dispatch", [], |row| row.get(0)).expect("a count");
     assert_eq!(count, 1);
-    database.pragma_update(None, "user_version", 1).expect("ours again");
+    database.pragma_update(None, "user_version", ours).expect("ours again");
     assert_eq!(world.run(&["dispatch", "infra", "y"]).code, Some(0));
     all_over(&world, 2);
 }
