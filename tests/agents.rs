@@ -310,6 +310,31 @@ fn a_scan_leaves_out_what_no_config_can_hold_and_adds_the_rest() {
 }
 
 #[test]
+fn a_scan_adds_the_rest_where_one_project_is_not_described() {
+    let world = world_with(&[]);
+    for (name, size) in [("huge", 1 << 20), ("small", 1)] {
+        let directory = world.path("work").join(name);
+        fs::create_dir_all(&directory).expect("a folder");
+        fs::write(directory.join("CLAUDE.md"), "x".repeat(size)).expect("a file");
+    }
+    let viewer = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/policies/viewer.wasm");
+    // Room for the small file, and not for the huge one.
+    world.config(&format!(
+        "{}policies:\n  view: {{component: {}, config: {{steps: [read 9999999 CLAUDE.md]}}, limits: {{memory_mib: 2}}}}\n",
+        settings("  policies: {describe: view}\n"),
+        viewer.display()
+    ));
+    let added = world.run(&["add", "--scan", "work"]);
+    assert_eq!(added.code, Some(0), "{added:?}");
+    let left_out = "work/huge is left out: 'huge' was not described: policy 'view'";
+    assert!(added.stderr.contains(left_out), "{added:?}");
+    assert_eq!(names(&world), ["small"]);
+    let again = world.run(&["add", "--scan", "work"]);
+    assert_eq!(again.code, Some(1), "{again:?}");
+    assert!(again.stderr.contains("'huge' was not described"), "{again:?}");
+}
+
+#[test]
 fn an_edit_leaves_the_rest_of_the_file_as_it_was() {
     let world = world_with(&["shop", "infra"]);
     let before = format!(

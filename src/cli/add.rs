@@ -62,7 +62,15 @@ async fn scanned(
         ));
         return Ok(Vec::new());
     }
-    let additions = dispatcher.prepare_additions(scan.found, By::Owner).await?;
+    let mut additions = dispatcher.prepare_additions(scan.found, By::Owner).await?;
+    if additions.agents.is_empty()
+        && let Some((_, refusal)) = additions.undescribed.pop()
+    {
+        return Err(refusal);
+    }
+    for (directory, refusal) in &additions.undescribed {
+        note(&format!("{} is left out: {refusal}", directory.display()));
+    }
     if !json {
         additions.agents.iter().for_each(show);
     }

@@ -71,5 +71,6 @@ fn sum(reply: &DialogueReply) -> String {
     let turns = reply.conversation.len();
     let time = shown_time(Duration::from_millis(reply.total_duration_ms));
     let cost = shown_cost(reply.total_cost_usd);
-    format!("the dialogue took {turns} turns, {time} and {cost}")
+    let turns = if turns == 1 { "1 turn".to_owned() } else { format!("{turns} turns") };
+    format!("the dialogue took {turns}, {time} and {cost}")
 }

@@ -10,6 +10,7 @@ use serde::Serialize;
 use serde_json::json;
 
 use crate::dispatch::Refusal;
+use crate::one_line::turns_text;
 
 pub(super) const BOLD: Style = Style::new().bold();
 pub(super) const FAINT: Style = Style::new().dimmed();
@@ -98,9 +99,12 @@ pub(super) fn print_text(text: &str) -> io::Result<()> {
     output.flush()
 }
 
-/// A text without control characters, ends of lines and tabs aside.
+/// A text without what a terminal obeys: control characters, ends of lines and tabs aside,
+/// and those that turn the direction of what follows.
 pub(super) fn shown(text: &str) -> Cow<'_, str> {
-    let harmful = |character: char| character.is_control() && !matches!(character, '\n' | '\t');
+    let harmful = |character: char| {
+        (character.is_control() && !matches!(character, '\n' | '\t')) || turns_text(character)
+    };
     if text.contains(harmful) {
         Cow::Owned(text.replace(harmful, "\u{fffd}"))
     } else {

@@ -73,6 +73,8 @@ pub struct Added {
 pub struct Additions {
     /// The agents as they will be.
     pub agents: Vec<Added>,
+    /// Those that were not described, and why.
+    pub undescribed: Vec<(PathBuf, Refusal)>,
     edit: Edit,
 }
 
@@ -83,18 +85,21 @@ impl Dispatcher {
     ///
     /// [`Refusal`]: as [`Dispatcher::prepare_additions`] and [`Dispatcher::add_prepared`].
     pub async fn add(self: &Arc<Self>, newcomer: Newcomer, by: By) -> Result<Added, Refusal> {
-        let additions = self.prepare_additions(vec![newcomer], by).await?;
+        let mut additions = self.prepare_additions(vec![newcomer], by).await?;
+        if let Some((_, refusal)) = additions.undescribed.pop() {
+            return Err(refusal.with_more_advice("Or say yourself what it is for."));
+        }
         let mut agents = self.add_prepared(additions).await?;
         // One went in.
         agents.pop().ok_or_else(|| Refusal::new("nothing was added"))
     }
 
-    /// Looks at agents that are to be added and describes those that are not described.
-    /// Nothing is written yet.
+    /// Looks at agents that are to be added and describes those that are not described;
+    /// one whose description fails keeps no other from being added. Nothing is written yet.
     ///
     /// # Errors
     ///
-    /// [`Refusal`] when one of them cannot be added, or a describe policy failed.
+    /// [`Refusal`] when one of them cannot be added, or no describe policy can be asked.
     pub async fn prepare_additions(
         self: &Arc<Self>,
         newcomers: Vec<Newcomer>,
@@ -110,12 +115,18 @@ impl Dispatcher {
             let policy = undescribed.then(|| describe::chosen(&config, policy)).transpose()?;
             Ok((placed, policy))
         });
-        let (mut placed, policy) = looked.await?;
-        let mut agents = Vec::new();
-        for new in &mut placed {
+        let (placed, policy) = looked.await?;
+        let (mut described, mut agents, mut undescribed) = (Vec::new(), Vec::new(), Vec::new());
+        for mut new in placed {
             let policy_fallback = match &policy {
                 Some(policy) if new.description.is_empty() => {
-                    self.describe_newcomer(policy, new).await?
+                    match self.describe_newcomer(policy, &mut new).await {
+                        Ok(fallback) => fallback,
+                        Err(refusal) => {
+                            undescribed.push((new.directory, refusal));
+                            continue;
+                        }
+                    }
                 }
                 _ => None,
             };
@@ -125,8 +136,9 @@ impl Dispatcher {
                 description: new.description.clone(),
                 policy_fallback,
             });
+            described.push(new);
         }
-        Ok(Additions { agents, edit: Edit::AddAgents(placed) })
+        Ok(Additions { agents, undescribed, edit: Edit::AddAgents(described) })
     }
 
     /// Writes them into the config, all or none.
@@ -170,8 +182,7 @@ impl Dispatcher {
         let said = self.ask_describe_policy(policy, new.directory.clone(), NEW_AGENTS).await;
         let said = said.map_err(|refusal| {
             let message = format!("'{}' was not described: {}", new.name, refusal.message);
-            let advice = refusal.hint.unwrap_or_default();
-            Refusal::new(message).with_hint(format!("{advice} Or say yourself what it is for."))
+            Refusal { message, ..refusal }
         })?;
         new.description = said.description.text;
         Ok(said.fallback)

@@ -199,6 +199,13 @@ impl Refusal {
         Self { message: message.into(), hint: None }
     }
 
+    /// With one sentence more on what to do about it.
+    #[must_use]
+    pub(super) fn with_more_advice(self, advice: &str) -> Self {
+        let hint = self.hint.as_deref().map_or(String::new(), |hint| format!("{hint} "));
+        self.with_hint(hint + advice)
+    }
+
     /// The same about this part of the call.
     #[must_use]
     pub(super) fn about(mut self, part: &str) -> Self {
