@@ -17,7 +17,7 @@ mod map_reduce;
 mod bindings {
     #![allow(unsafe_code, missing_docs, clippy::pedantic)]
     wasmtime::component::bindgen!({
-        path: "wit",
+        path: "wit/0.1.0",
         world: "aggregate-policy",
         additional_derives: [PartialEq],
     });
@@ -25,7 +25,7 @@ mod bindings {
     /// The world of dialogue policies; what both kinds share is that of the one above.
     pub(super) mod dialogues {
         wasmtime::component::bindgen!({
-            path: "wit",
+            path: "wit/0.1.0",
             world: "dialogue-policy",
             additional_derives: [PartialEq],
             with: {

@@ -12,7 +12,7 @@ mod xml;
 
 mod bindings {
     #![allow(unsafe_code, missing_docs, clippy::pedantic)]
-    wasmtime::component::bindgen!({ path: "wit", world: "prompt-policy", additional_derives: [PartialEq] });
+    wasmtime::component::bindgen!({ path: "wit/0.1.0", world: "prompt-policy", additional_derives: [PartialEq] });
 }
 use bindings::PromptPolicy;
 use bindings::agent_dispatch::policy::{host, types};
@@ -117,7 +117,7 @@ fn with_context(task: &str, context: &str) -> Request {
 }
 
 fn shared(text: &str) -> SharedContext {
-    SharedContext { group: "shop".into(), text: text.into() }
+    SharedContext { group: "shop".into(), text: text.into(), facts: Vec::new() }
 }
 
 mod both {

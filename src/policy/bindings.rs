@@ -10,7 +10,7 @@ pub(super) const VERSION: &str = "0.1.0";
 
 // Serialize: what a policy is given is part of what tells two requests apart.
 wasmtime::component::bindgen!({
-    path: "wit",
+    path: "wit/0.1.0",
     world: "prompt-policy",
     additional_derives: [serde::Serialize],
 });
@@ -18,7 +18,7 @@ wasmtime::component::bindgen!({
 /// The world of describe policies; what all kinds share is that of the one above.
 pub(super) mod describe {
     wasmtime::component::bindgen!({
-        path: "wit",
+        path: "wit/0.1.0",
         world: "describe-policy",
         imports: { default: trappable },
         with: {
@@ -32,7 +32,7 @@ pub(super) mod describe {
 /// The world of aggregate policies.
 pub(super) mod aggregate {
     wasmtime::component::bindgen!({
-        path: "wit",
+        path: "wit/0.1.0",
         world: "aggregate-policy",
         with: {
             "agent-dispatch:policy/types": super::agent_dispatch::policy::types,
@@ -44,7 +44,7 @@ pub(super) mod aggregate {
 /// The world of dialogue policies.
 pub(super) mod dialogue {
     wasmtime::component::bindgen!({
-        path: "wit",
+        path: "wit/0.1.0",
         world: "dialogue-policy",
         with: {
             "agent-dispatch:policy/types": super::agent_dispatch::policy::types,

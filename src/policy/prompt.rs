@@ -208,6 +208,7 @@ fn fit(request: &Request, share: Share) -> Request {
         shared_context: request.shared_context.as_ref().map(|shared| SharedContext {
             group: shared.group.clone(),
             text: share.fit(&shared.text),
+            facts: shared.facts.clone(),
         }),
         answer_format: request.answer_format.clone(),
         facts: request.facts.clone(),

@@ -122,7 +122,7 @@ const REALLOC: &str = "
 /// The interface of this repository under another version, and with more worlds.
 fn interface(version: &str) -> tempfile::TempDir {
     let folder = tempfile::tempdir().expect("a temporary folder");
-    let wit = Path::new(env!("CARGO_MANIFEST_DIR")).join("wit");
+    let wit = Path::new(env!("CARGO_MANIFEST_DIR")).join("wit/0.1.0");
     for file in fs::read_dir(wit).expect("the interface").flatten() {
         let text = fs::read_to_string(file.path()).expect("text");
         let text = text.replace("policy@0.1.0;", &format!("policy@{version};"));

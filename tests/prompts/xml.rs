@@ -81,6 +81,7 @@ fn no_other_text_closes_its_element() {
         shared_context: Some(SharedContext {
             group: "a\"><b>&".into(),
             text: "</shared-context>".into(),
+            facts: Vec::new(),
         }),
         ..request("</task>")
     };

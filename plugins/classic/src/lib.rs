@@ -55,7 +55,7 @@ fn headed(goal: Option<&str>, caller: Option<&str>, context: Option<&str>, task:
 /// a text both are freed of white space around them.
 fn context(request: &Request) -> Option<String> {
     let context = support::present(request.context.as_ref());
-    let Some(SharedContext { group, text }) = &request.shared_context else {
+    let Some(SharedContext { group, text, .. }) = &request.shared_context else {
         return context.map(str::to_owned);
     };
     if strip(text).is_empty() {

@@ -4,7 +4,7 @@
 /// The interface, as wit-bindgen makes it; `export!` in it exports a policy.
 pub mod bindings {
     #![allow(unsafe_code, missing_docs, clippy::pedantic)]
-    wit_bindgen::generate!({ path: "../../wit", world: "dialogue-policy", pub_export_macro: true });
+    wit_bindgen::generate!({ path: "../../wit/0.1.0", world: "dialogue-policy", pub_export_macro: true });
 }
 mod marker;
 mod message;

@@ -6,7 +6,7 @@
 
 mod bindings {
     #![allow(unsafe_code, missing_docs, clippy::pedantic)]
-    wit_bindgen::generate!({ path: "../../wit", world: "describe-policy" });
+    wit_bindgen::generate!({ path: "../../wit/0.1.0", world: "describe-policy" });
     export!(Viewer with_types_in self);
     use super::Viewer;
 }
