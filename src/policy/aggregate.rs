@@ -2,21 +2,21 @@
 
 use std::collections::HashSet;
 
-use wasmtime::Store;
-
 use super::bindings::aggregate::exports::agent_dispatch::policy::aggregate as wit;
-use super::bindings::aggregate::{AggregatePolicy, AggregatePolicyPre};
-use super::component::Loaded;
 use super::pieces;
 use super::ready::Returned;
-use super::state::State;
 use super::steps::Kind;
 use super::text::{SAID, Share, Told, shown};
+use super::versions::Call;
 
 pub use super::bindings::agent_dispatch::policy::types::{Agent, Allowance, Piece};
 pub use super::bindings::aggregate::exports::agent_dispatch::policy::aggregate::{
     Answer, Ask, Decision,
 };
+pub(super) use wit::Situation as Seen;
+
+/// The kind's name.
+pub const KIND: &str = "aggregate";
 
 /// One dispatch; its place in the situation is its number.
 #[derive(Debug)]
@@ -86,7 +86,7 @@ impl super::steps::Situation for Situation<'_> {
         item.and_then(|item| item.state.told()).map_or("", |told| told.text)
     }
 
-    fn fit(&self, limit: usize) -> wit::Situation {
+    fn fit(&self, limit: usize) -> Seen {
         let mut texts: Vec<&str> = [self.caller, self.goal].into_iter().flatten().collect();
         for item in &self.items {
             texts.extend([item.task, item.context, item.tag]);
@@ -112,7 +112,7 @@ impl super::steps::Situation for Situation<'_> {
             },
             facts: Vec::new(),
         });
-        wit::Situation {
+        Seen {
             items: items.collect(),
             agents: self.agents.iter().map(|agent| share.agent(agent)).collect(),
             aggregator: self.aggregator.map(str::to_owned),
@@ -209,30 +209,14 @@ impl Situation<'_> {
 /// The kind itself.
 pub(crate) struct Aggregate;
 
-/// A fresh instance of the component.
-fn instance(store: &mut Store<State>, loaded: &Loaded) -> wasmtime::Result<AggregatePolicy> {
-    let instance = AggregatePolicyPre::new(loaded.instance.clone())?.instantiate(&mut *store)?;
-    store.data_mut().set_instantiated();
-    Ok(instance)
-}
-
 impl Kind for Aggregate {
-    const NAME: &'static str = "aggregate";
+    const NAME: &'static str = KIND;
     type Situation<'a> = Situation<'a>;
-    type Seen = wit::Situation;
+    type Seen = Seen;
     type Decision = Decision;
 
-    fn check(store: &mut Store<State>, loaded: &Loaded, config: &str) -> Returned<()> {
-        instance(store, loaded)?.agent_dispatch_policy_aggregate().call_check(store, config)
-    }
-
-    fn step(
-        store: &mut Store<State>,
-        loaded: &Loaded,
-        config: &str,
-        seen: &wit::Situation,
-    ) -> Returned<Decision> {
-        instance(store, loaded)?.agent_dispatch_policy_aggregate().call_step(store, config, seen)
+    fn step(call: &mut Call<'_>, seen: &Seen) -> Returned<Decision> {
+        call.loaded.version.aggregate(call, seen)
     }
 }
 

@@ -5,10 +5,11 @@ use std::sync::Arc;
 use wasmtime::Engine;
 use wasmtime::component::{Component, InstancePre, Linker};
 
-use super::bindings::{PACKAGE, VERSION};
+use super::bindings::PACKAGE;
 use super::error::{Failure, Identity};
 use super::source::Stamp;
-use super::state::{self, State};
+use super::state::State;
+use super::versions::{self, Version};
 use super::{text, wasi};
 
 /// Foreign packages a component may import: all of them answer with nothing.
@@ -37,6 +38,8 @@ pub(crate) struct Loaded {
     pub(super) identity: Arc<Identity>,
     pub(super) stamp: Stamp,
     pub(super) instance: InstancePre<State>,
+    /// The version of the interface that it is called by.
+    pub(super) version: &'static dyn Version,
 }
 
 /// Checks what a compiled component imports and that it exports `kind`, and
@@ -45,14 +48,16 @@ pub(super) fn link(
     engine: &Engine,
     component: &Component,
     kind: &str,
-) -> Result<InstancePre<State>, Failure> {
+    versions: &[&'static dyn Version],
+) -> Result<(InstancePre<State>, &'static dyn Version), Failure> {
     let ty = component.component_type();
-    check_exports(ty.exports(engine).map(|(name, _)| name), kind)?;
+    let version = version_of(ty.exports(engine).map(|(name, _)| name), kind, versions)?;
     let imports: Vec<&str> = ty.imports(engine).map(|(name, _)| name).collect();
     check_imports(&imports)?;
 
     let mut linker = Linker::new(engine);
-    let instance = state::add_to_linker(&mut linker).and_then(|()| {
+    let offered = versions.iter().try_for_each(|version| version.add_to_linker(&mut linker));
+    let instance = offered.and_then(|()| {
         // Defining WASI costs more than the rest of loading; most guests do not
         // ask for it.
         if imports.iter().any(|import| import.starts_with("wasi:")) {
@@ -60,7 +65,7 @@ pub(super) fn link(
         }
         linker.instantiate_pre(component)
     });
-    instance.map_err(|error| Failure::misfit(&error))
+    Ok((instance.map_err(|error| Failure::misfit(&error))?, version))
 }
 
 fn check_imports(imports: &[&str]) -> Result<(), Failure> {
@@ -79,22 +84,27 @@ fn check_imports(imports: &[&str]) -> Result<(), Failure> {
     )))
 }
 
-fn check_exports<'a>(exports: impl Iterator<Item = &'a str>, kind: &str) -> Result<(), Failure> {
-    let exports: Vec<(&str, &str)> =
-        exports.filter_map(|export| export.strip_prefix(PACKAGE)?.split_once('@')).collect();
-    let versions: Vec<&str> =
-        exports.iter().filter(|(name, _)| *name == kind).map(|(_, version)| *version).collect();
-    if versions.iter().any(|version| compatible(version)) {
-        return Ok(());
+fn version_of<'a>(
+    exports: impl Iterator<Item = &'a str>,
+    kind: &str,
+    versions: &[&'static dyn Version],
+) -> Result<&'static dyn Version, Failure> {
+    let exports = versions::exported(exports);
+    if let Some(version) = versions::find(versions, &exports, kind) {
+        return Ok(version);
     }
-    Err(Failure::Unusable(if !versions.is_empty() {
-        let versions = text::shown(&versions.join(", "), text::SAID);
+    let made_for: Vec<&str> =
+        exports.iter().filter(|(name, _)| *name == kind).map(|(_, version)| *version).collect();
+    Err(Failure::Unusable(if !made_for.is_empty() {
+        let made_for = text::shown(&made_for.join(", "), text::SAID);
         format!(
-            "its component is made for the interface {versions}; this agent-dispatch offers {VERSION}"
+            "its component is made for the interface {made_for}; this agent-dispatch offers {}",
+            versions::numbers(versions)
         )
     } else if exports.is_empty() {
         format!(
-            "its component exports no policy; a {kind} policy exports {PACKAGE}{kind}@{VERSION}"
+            "its component exports no policy; a {kind} policy exports {PACKAGE}{kind}@{}",
+            versions::numbers(versions)
         )
     } else {
         let kinds: Vec<&str> = exports.iter().map(|(name, _)| *name).collect();
@@ -103,11 +113,4 @@ fn check_exports<'a>(exports: impl Iterator<Item = &'a str>, kind: &str) -> Resu
             text::shown(&kinds.join(", "), text::SAID)
         )
     }))
-}
-
-/// Versions `0.1.x` are one track; which of two is newer does not matter, as a
-/// version only ever adds what a host or guest may leave out.
-fn compatible(version: &str) -> bool {
-    let track = |version: &str| version.rsplit_once('.').map(|(track, _)| track.to_owned());
-    track(version) == track(VERSION) && !version.contains('-')
 }

@@ -3,19 +3,16 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use wasmtime::Store;
 use wasmtime::component::Resource;
 
 use super::Host;
-use super::bindings::describe::exports::agent_dispatch::policy::describe;
-use super::bindings::describe::{DescribePolicy, DescribePolicyPre};
-use super::component::Loaded;
+pub(super) use super::bindings::describe::exports::agent_dispatch::policy::describe::Description as Said;
 use super::error::{Failure, PolicyError};
 use super::project::View;
 use super::ready::Ready;
 use super::source::Source;
-use super::state::State;
 use super::text::{SAID, shown};
+use super::versions::Call;
 
 /// The kind's name.
 pub const KIND: &str = "describe";
@@ -46,18 +43,8 @@ impl Host {
     ///
     /// Anything that keeps the policy from being used.
     pub async fn describe(self: &Arc<Self>, source: &Source) -> Result<Describe, PolicyError> {
-        let check = |store: &mut Store<State>, loaded: &Loaded, config: &str| {
-            instance(store, loaded)?.agent_dispatch_policy_describe().call_check(store, config)
-        };
-        Ok(Describe(Ready::load(self, source, KIND, check).await?))
+        Ok(Describe(Ready::load(self, source, KIND).await?))
     }
-}
-
-/// A fresh instance of the component.
-fn instance(store: &mut Store<State>, loaded: &Loaded) -> wasmtime::Result<DescribePolicy> {
-    let instance = DescribePolicyPre::new(loaded.instance.clone())?.instantiate(&mut *store)?;
-    store.data_mut().set_instantiated();
-    Ok(instance)
 }
 
 impl Describe {
@@ -77,22 +64,21 @@ impl Describe {
         directory: PathBuf,
         held: impl Send + 'static,
     ) -> Result<Description, PolicyError> {
-        let config = self.0.config.clone();
-        let call = move |store: &mut Store<State>, loaded: &Loaded| {
+        let call = move |call: &mut Call<'_>| {
             let _held = held;
             let view = View::open(&directory).map_err(|error| {
                 let directory = directory.display();
-                store.data_mut().fail(Failure::Host(format!("cannot look at {directory}: {error}")))
+                call.store
+                    .data_mut()
+                    .fail(Failure::Host(format!("cannot look at {directory}: {error}")))
             })?;
-            let instance = instance(store, loaded)?;
-            store.data_mut().project = Some(view);
-            let project = Resource::new_borrow(0);
-            instance.agent_dispatch_policy_describe().call_describe(store, &config, project)
+            call.store.data_mut().project = Some(view);
+            call.loaded.version.describe(call, Resource::new_borrow(0))
         };
         self.looked_through(self.0.call(call).await?)
     }
 
-    fn looked_through(&self, said: describe::Description) -> Result<Description, PolicyError> {
+    fn looked_through(&self, said: Said) -> Result<Description, PolicyError> {
         let text = shown(said.text.trim(), SAID);
         if text.is_empty() {
             let problem = "the description is empty".to_owned();

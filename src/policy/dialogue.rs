@@ -1,20 +1,20 @@
 //! The kind `dialogue`: who speaks next, and when a dialogue is over.
 
-use wasmtime::Store;
-
 use super::bindings::dialogue::exports::agent_dispatch::policy::dialogue as wit;
-use super::bindings::dialogue::{DialoguePolicy, DialoguePolicyPre};
-use super::component::Loaded;
 use super::pieces;
 use super::ready::Returned;
-use super::state::State;
 use super::steps::Kind;
 use super::text::{Share, Told};
+use super::versions::Call;
 
 pub use super::bindings::agent_dispatch::policy::types::{Agent, Allowance, Piece};
 pub use super::bindings::dialogue::exports::agent_dispatch::policy::dialogue::{
     Decision, Side, Speak, Stop,
 };
+pub(super) use wit::Situation as Seen;
+
+/// The kind's name.
+pub const KIND: &str = "dialogue";
 
 /// One message and what came back; its place in the situation is its number.
 #[derive(Debug)]
@@ -55,7 +55,7 @@ impl super::steps::Situation for Situation<'_> {
         self.turns.get(number as usize).map_or("", |turn| turn.reply.text)
     }
 
-    fn fit(&self, limit: usize) -> wit::Situation {
+    fn fit(&self, limit: usize) -> Seen {
         let mut texts = vec![self.topic];
         for turn in &self.turns {
             texts.extend([turn.message, turn.tag]);
@@ -70,7 +70,7 @@ impl super::steps::Situation for Situation<'_> {
             reply: turn.reply.fit(share),
             facts: Vec::new(),
         });
-        wit::Situation {
+        Seen {
             topic: share.fit(self.topic),
             requester: share.agent(self.requester),
             responder: share.agent(self.responder),
@@ -100,29 +100,13 @@ impl super::steps::Situation for Situation<'_> {
 /// The kind itself.
 pub(crate) struct Dialogue;
 
-/// A fresh instance of the component.
-fn instance(store: &mut Store<State>, loaded: &Loaded) -> wasmtime::Result<DialoguePolicy> {
-    let instance = DialoguePolicyPre::new(loaded.instance.clone())?.instantiate(&mut *store)?;
-    store.data_mut().set_instantiated();
-    Ok(instance)
-}
-
 impl Kind for Dialogue {
-    const NAME: &'static str = "dialogue";
+    const NAME: &'static str = KIND;
     type Situation<'a> = Situation<'a>;
-    type Seen = wit::Situation;
+    type Seen = Seen;
     type Decision = Decision;
 
-    fn check(store: &mut Store<State>, loaded: &Loaded, config: &str) -> Returned<()> {
-        instance(store, loaded)?.agent_dispatch_policy_dialogue().call_check(store, config)
-    }
-
-    fn step(
-        store: &mut Store<State>,
-        loaded: &Loaded,
-        config: &str,
-        seen: &wit::Situation,
-    ) -> Returned<Decision> {
-        instance(store, loaded)?.agent_dispatch_policy_dialogue().call_step(store, config, seen)
+    fn step(call: &mut Call<'_>, seen: &Seen) -> Returned<Decision> {
+        call.loaded.version.dialogue(call, seen)
     }
 }

@@ -11,7 +11,7 @@ use super::compile::Compiler;
 use super::component::{self, Loaded};
 use super::error::{Failure, PolicyError};
 use super::source::{ComponentSource, Source};
-use super::{engine, metadata};
+use super::{engine, metadata, versions};
 use crate::lock::lock;
 
 /// The host of all policies of a process: one engine, started by the first call.
@@ -115,17 +115,19 @@ impl Host {
             && found.identity.digest == read.digest
         {
             let (identity, instance) = (Arc::clone(&found.identity), found.instance.clone());
-            return Ok(Loaded { identity, stamp: read.stamp, instance });
+            let version = found.version;
+            return Ok(Loaded { identity, stamp: read.stamp, instance, version });
         }
         let identity = Arc::new(metadata::identity(&read.bytes, &read.digest));
-        let instance = component::check_beginning(&read.bytes)
+        let linked = component::check_beginning(&read.bytes)
             .and_then(|()| self.engine())
             .and_then(|engine| {
                 let component = self.compiler.load(engine, &read.bytes, &read.digest)?;
-                component::link(engine, &component, kind)
+                component::link(engine, &component, kind, versions::ALL)
             })
             .map_err(|failure| source.error(Arc::clone(&identity), failure))?;
-        Ok(Loaded { identity, stamp: read.stamp, instance })
+        let (instance, version) = linked;
+        Ok(Loaded { identity, stamp: read.stamp, instance, version })
     }
 
     fn engine(&self) -> Result<&Engine, Failure> {

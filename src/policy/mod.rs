@@ -11,6 +11,7 @@
 //!   itself
 //! - `call`: one call in the sandbox; `limits` and `state`: what it may use and has
 //!   used; `wasi`, `stderr` and `text`: what it sees and says
+//! - `versions`: which versions of the interface there are, and how each is called
 //! - `ready`: what all kinds have in common; [`prompt`], [`describe`], [`aggregate`] and
 //!   [`dialogue`]: the typed faces of the kinds; `steps` and `pieces`: what the last two
 //!   share; `project`: what a describe policy sees of a directory
@@ -37,6 +38,7 @@ mod state;
 mod stderr;
 mod steps;
 mod text;
+mod versions;
 mod wasi;
 
 pub use built_in::names as built_in_names;

@@ -2,24 +2,19 @@
 
 use std::sync::Arc;
 
-use serde_json::Value;
-use wasmtime::Store;
-
 use super::Host;
-use super::bindings::exports::agent_dispatch::policy::prompt;
-use super::bindings::{PromptPolicy, PromptPolicyPre};
-use super::component::Loaded;
 use super::error::{Failure, PolicyError};
 use super::limits::mebibytes;
-use super::ready::{Ready, Returned};
+use super::ready::Ready;
 use super::source::Source;
-use super::state::State;
 use super::text::{SAID, Share, Told, shown};
+use super::versions::Call;
+use serde_json::Value;
 
 pub use super::bindings::agent_dispatch::policy::types::{
     Agent, Fact, Reply, Request, SharedContext,
 };
-use super::bindings::exports::agent_dispatch::policy::prompt::Interpretation;
+pub(super) use super::bindings::exports::agent_dispatch::policy::prompt::Interpretation;
 pub use super::bindings::exports::agent_dispatch::policy::prompt::{Edit, Rendered};
 
 /// The kind's name.
@@ -58,18 +53,8 @@ impl Host {
     ///
     /// Anything that keeps the policy from being used; nothing was spent.
     pub async fn prompt(self: &Arc<Self>, source: &Source) -> Result<Prompt, PolicyError> {
-        let check = |store: &mut Store<State>, loaded: &Loaded, config: &str| {
-            instance(store, loaded)?.agent_dispatch_policy_prompt().call_check(store, config)
-        };
-        Ok(Prompt(Ready::load(self, source, KIND, check).await?))
+        Ok(Prompt(Ready::load(self, source, KIND).await?))
     }
-}
-
-/// A fresh instance of the component.
-fn instance(store: &mut Store<State>, loaded: &Loaded) -> wasmtime::Result<PromptPolicy> {
-    let instance = PromptPolicyPre::new(loaded.instance.clone())?.instantiate(&mut *store)?;
-    store.data_mut().set_instantiated();
-    Ok(instance)
 }
 
 impl Prompt {
@@ -94,9 +79,8 @@ impl Prompt {
         if size > mebibytes(self.0.limits.input_mib) {
             return Err(self.error(Failure::TooLong { size, value: self.0.limits.input_mib }));
         }
-        let (config, request) = (self.0.config.clone(), request.clone());
-        let rendered =
-            self.call(move |store, guest| guest.call_render(store, &config, &request)).await?;
+        let request = request.clone();
+        let rendered = self.0.call(move |call| call.loaded.version.render(call, &request)).await?;
         if rendered.user.trim().is_empty() {
             return Err(self.error(Failure::BadDecision("the prompt is empty".into())));
         }
@@ -126,10 +110,9 @@ impl Prompt {
         texts.extend(told.texts());
         let share = self.share(&texts);
         let (request, reply, text) = (fit(request, share), told.fit(share), told.text);
-        let config = self.0.config.clone();
-        let interpretation = self
-            .call(move |store, guest| guest.call_interpret(store, &config, &request, &reply))
-            .await?;
+        let interpret =
+            move |call: &mut Call<'_>| call.loaded.version.interpret(call, &request, &reply);
+        let interpretation = self.0.call(interpret).await?;
         self.meaning(interpretation, text)
     }
 
@@ -160,17 +143,6 @@ impl Prompt {
             })?;
         let hint = hint.map(|hint| shown(hint.trim(), SAID)).filter(|hint| !hint.is_empty());
         Ok(Meaning { edit, outcome, hint, parsed })
-    }
-
-    async fn call<T: Send + 'static>(
-        &self,
-        body: impl FnOnce(&mut Store<State>, &prompt::Guest) -> Returned<T> + Send + 'static,
-    ) -> Result<T, PolicyError> {
-        let call = |store: &mut Store<State>, loaded: &Loaded| {
-            let instance = instance(store, loaded)?;
-            body(store, instance.agent_dispatch_policy_prompt())
-        };
-        self.0.call(call).await
     }
 
     fn share(&self, texts: &[&str]) -> Share {

@@ -13,6 +13,7 @@ use super::limits::{self, Limits};
 use super::source::Source;
 use super::state::State;
 use super::text::{SAID, shown};
+use super::versions::Call;
 
 /// What a guest's function returns: its value, its own error, or that of its call.
 pub(crate) type Returned<T> = wasmtime::Result<Result<T, types::PolicyError>>;
@@ -21,18 +22,17 @@ pub(crate) type Returned<T> = wasmtime::Result<Result<T, types::PolicyError>>;
 pub(super) struct Ready {
     name: String,
     loaded: Arc<Loaded>,
-    pub(super) config: String,
+    config: String,
     pub(super) limits: Limits,
 }
 
 impl Ready {
-    /// Loads a policy and has it check its config with `check`, unless that was done for
-    /// this component and config before.
+    /// Loads a policy and has it check its config, unless that was done for this component
+    /// and config before.
     pub(super) async fn load(
         host: &Arc<Host>,
         source: &Source,
         kind: &'static str,
-        check: impl FnOnce(&mut Store<State>, &Loaded, &str) -> Returned<()> + Send + 'static,
     ) -> Result<Self, PolicyError> {
         let ready = Self {
             name: source.name.clone(),
@@ -45,8 +45,7 @@ impl Ready {
                 let bound = format!("{} KiB of config", limits::CONFIG_BYTES >> 10);
                 return Err(ready.error(Failure::Bound { bound }));
             }
-            let config = ready.config.clone();
-            ready.call(move |store, loaded| check(store, loaded, &config)).await?;
+            ready.call(move |call| call.loaded.version.check(call, kind)).await?;
             host.set_checked(kind, &ready.loaded, &ready.config);
         }
         Ok(ready)
@@ -65,9 +64,12 @@ impl Ready {
     /// Calls a fresh instance and unfolds the three ways in which that can fail.
     pub(super) async fn call<T: Send + 'static>(
         &self,
-        body: impl FnOnce(&mut Store<State>, &Loaded) -> Returned<T> + Send + 'static,
+        body: impl FnOnce(&mut Call<'_>) -> Returned<T> + Send + 'static,
     ) -> Result<T, PolicyError> {
-        let loaded = Arc::clone(&self.loaded);
+        let (loaded, config) = (Arc::clone(&self.loaded), self.config.clone());
+        let body = move |store: &mut Store<State>, loaded: &Loaded| {
+            body(&mut Call { store, loaded, config: &config })
+        };
         match call::call(loaded, self.name.clone(), self.limits, body).await {
             Ok(Ok(value)) => Ok(value),
             Ok(Err(refused)) => Err(self.error(match refused {

@@ -1,11 +1,9 @@
 //! What a store holds beside the guest: what it has used up, and what it hit.
 
-use wasmtime::component::{HasSelf, Linker};
 use wasmtime::{ResourceLimiter, Trap};
 use wasmtime_wasi::I32Exit;
 
 use super::bindings::agent_dispatch::policy::host;
-use super::bindings::describe::agent_dispatch::policy::project_view;
 use super::error::Failure;
 use super::limits::{self, Limits, mebibytes};
 use super::project::View;
@@ -25,12 +23,6 @@ pub(crate) struct State {
     pub(super) wasi: Option<Box<EmptyWasi>>,
     /// What a describe policy may look at.
     pub(super) project: Option<View>,
-}
-
-/// What the host offers to every policy.
-pub(super) fn add_to_linker(linker: &mut Linker<State>) -> wasmtime::Result<()> {
-    host::add_to_linker::<_, HasSelf<State>>(linker, |state| state)?;
-    project_view::add_to_linker::<_, HasSelf<State>>(linker, |state| state)
 }
 
 /// The failure of a call that takes too long.

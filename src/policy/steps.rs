@@ -3,17 +3,14 @@
 use std::marker::PhantomData;
 use std::sync::Arc;
 
-use wasmtime::Store;
-
 use super::bindings::agent_dispatch::policy::types::Piece;
-use super::component::Loaded;
 use super::error::{Failure, PolicyError};
 use super::host::Host;
 use super::limits::mebibytes;
 use super::pieces;
 use super::ready::{Ready, Returned};
 use super::source::Source;
-use super::state::State;
+use super::versions::Call;
 
 /// Such a kind: what crosses into the sandbox and back.
 pub(crate) trait Kind: Send + Sync + 'static {
@@ -26,16 +23,8 @@ pub(crate) trait Kind: Send + Sync + 'static {
     /// What happens next.
     type Decision: Send + 'static;
 
-    /// Has a fresh instance check a config.
-    fn check(store: &mut Store<State>, loaded: &Loaded, config: &str) -> Returned<()>;
-
     /// Asks a fresh instance what happens next.
-    fn step(
-        store: &mut Store<State>,
-        loaded: &Loaded,
-        config: &str,
-        seen: &Self::Seen,
-    ) -> Returned<Self::Decision>;
+    fn step(call: &mut Call<'_>, seen: &Self::Seen) -> Returned<Self::Decision>;
 }
 
 /// All that has happened so far, as the host keeps it.
@@ -62,7 +51,7 @@ pub(crate) struct Stepper<K> {
 impl<K: Kind> Stepper<K> {
     /// Loads a policy and has it check its config.
     pub(crate) async fn load(host: &Arc<Host>, source: &Source) -> Result<Self, PolicyError> {
-        let ready = Ready::load(host, source, K::NAME, K::check).await?;
+        let ready = Ready::load(host, source, K::NAME).await?;
         Ok(Self { ready, kind: PhantomData })
     }
 
@@ -77,10 +66,7 @@ impl<K: Kind> Stepper<K> {
         situation: &K::Situation<'_>,
     ) -> Result<K::Decision, PolicyError> {
         let seen = situation.fit(mebibytes(self.ready.limits.input_mib));
-        let config = self.ready.config.clone();
-        let call =
-            move |store: &mut Store<State>, loaded: &Loaded| K::step(store, loaded, &config, &seen);
-        let decision = self.ready.call(call).await?;
+        let decision = self.ready.call(move |call| K::step(call, &seen)).await?;
         match situation.problem(&decision) {
             None => Ok(decision),
             Some(problem) => Err(self.ready.error(Failure::BadDecision(problem))),
