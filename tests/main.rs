@@ -8,6 +8,7 @@ mod cli;
 mod config;
 mod describing;
 mod dialogues;
+mod frozen;
 mod hints;
 mod hostile;
 mod interface;
