@@ -143,7 +143,12 @@ impl super::steps::Situation for Situation<'_> {
                 })
             }
             Decision::Answer(Answer::Item(item)) => self.problem_of_reply(*item),
-            Decision::Answer(Answer::Text(pieces)) => self.problem_of_pieces(pieces),
+            Decision::Answer(Answer::Text(pieces)) => {
+                self.problem_of_pieces(pieces).or_else(|| {
+                    let is_blank = pieces::is_blank(pieces, |number| self.text(number));
+                    is_blank.then(|| "it answers, and has nothing to say".to_owned())
+                })
+            }
             Decision::Wait | Decision::GiveUp(_) => None,
         }
     }

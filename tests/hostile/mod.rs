@@ -5,6 +5,7 @@
 mod aggregates;
 mod decisions;
 mod dialogues;
+mod fuzz;
 
 mod guest;
 
