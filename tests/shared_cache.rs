@@ -144,9 +144,7 @@ fn an_agent_has_its_own_say_in_it() {
         let agent = format!("    cache: {agent}\nsettings:");
         world.config(&format!("{}  cache: {{{all}}}\n", yaml.replace("settings:", &agent)));
         let before = world.runs();
-        for mut client in servers(&world, 2) {
-            ask(&mut client);
-        }
+        ask_each(&mut servers(&world, 2));
         world.runs() - before
     };
     assert_eq!(with("{shared: false}", "shared: true"), 2);
