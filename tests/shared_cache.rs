@@ -34,11 +34,19 @@ fn ask_each(clients: &mut [Client]) -> Vec<Value> {
 }
 
 fn ask_about(client: &mut Client, task: &str) -> Value {
-    client.tool("dispatch", json!({"agent": "infra", "task": task}))
+    written(client, json!({"agent": "infra", "task": task}))
 }
 
 fn ask_afresh(client: &mut Client) -> Value {
-    client.tool("dispatch", json!({"agent": "infra", "task": "look", "fresh": true}))
+    written(client, json!({"agent": "infra", "task": "look", "fresh": true}))
+}
+
+/// The reply, once it is there for others too: it goes out before it is written, and what
+/// this server asks the store then comes after that.
+fn written(client: &mut Client, question: Value) -> Value {
+    let reply = client.tool("dispatch", question);
+    client.tool("cache_stats", json!({}));
+    reply
 }
 
 fn state(world: &World) -> PathBuf {
