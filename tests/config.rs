@@ -103,11 +103,11 @@ fn a_byte_order_mark_and_the_python_tools_other_keys_are_fine() {
     let world = World::with_agent("answer hello");
     let yaml = world.agents_yaml(&["infra"]);
     world.config(&format!(
-        "\u{feff}{yaml}  usage_log: false\n  cache: {{ttl: 60, shared: true}}\ngroups: {{ops: {{members: []}}}}\n"
+        "\u{feff}{yaml}  usage_log: false\n  dispatch_protocol: true\ngroups: {{ops: {{members: []}}}}\n"
     ));
     assert_eq!(world.run(&["dispatch", "infra", "x"]).stdout, "hello\n");
     let listed = world.run(&["list"]);
-    for key in ["settings.usage_log", "settings.cache.shared", "groups"] {
+    for key in ["settings.usage_log", "settings.dispatch_protocol", "groups"] {
         assert!(listed.stderr.contains(key), "{key}: {listed:?}");
     }
 }

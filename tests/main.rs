@@ -27,6 +27,8 @@ mod readme;
 mod sandbox;
 mod sessions;
 mod setup;
+#[cfg(target_os = "linux")]
+mod shared_cache;
 mod sharing;
 mod streaming;
 mod support;

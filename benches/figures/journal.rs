@@ -63,7 +63,7 @@ fn both(
     row(&format!("{name}, journal of {RECORDS}"), measured, Some(floor));
 }
 
-fn store(world: &World) -> PathBuf {
+pub(crate) fn store(world: &World) -> PathBuf {
     world.path("home/.local/state/agent-dispatch/store.sqlite")
 }
 
@@ -74,7 +74,7 @@ fn output(command: &mut Command) -> String {
 }
 
 /// Records of all agents over the last year, the file as the program makes it.
-fn fill(world: &World) {
+pub(crate) fn fill(world: &World) {
     output(world.command().args(["dispatch", "agent-0", "x"]));
     let mut database = Connection::open(store(world)).expect("the store");
     let all = database.transaction().expect("a transaction");

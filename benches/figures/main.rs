@@ -15,6 +15,7 @@ mod bare;
 mod forms;
 mod journal;
 mod print;
+mod shared;
 mod slots;
 
 use std::fs;
@@ -44,7 +45,7 @@ fn main() {
     }
     println!("{:58} {:>12} {:>12} {:>12}", "medians", "measured", "floor", "over");
     let wanted = std::env::args().nth(1).filter(|argument| !argument.starts_with('-'));
-    let groups: [(&str, fn()); 15] = [
+    let groups: [(&str, fn()); 17] = [
         ("start", start),
         ("memory", memory),
         ("policy_call", policy_call),
@@ -60,6 +61,8 @@ fn main() {
         ("stream", forms::stream),
         ("large_result", forms::large_result),
         ("journal", journal::journal),
+        ("shared", shared::shared),
+        ("store", shared::store_of_many),
     ];
     for (name, measure) in groups {
         if wanted.as_deref().is_none_or(|wanted| name.contains(wanted)) {

@@ -30,8 +30,8 @@ pub use edit::{Edit, EditError, Editor, NewAgent};
 pub use error::{LoadError, LookupError};
 pub use loader::Loader;
 pub use model::{
-    Agent, AgentPolicies, AggregateSettings, CacheSettings, Config, LimitOverrides, OnError,
-    PolicyEntry, PolicyNames, Settings,
+    Agent, AgentCache, AgentPolicies, AggregateSettings, CacheSettings, Config, LimitOverrides,
+    OnError, PolicyEntry, PolicyNames, Settings,
 };
 pub use named::Named;
 pub use paths::{NoHome, Paths, expand_path};

@@ -54,10 +54,25 @@ pub struct Agent {
     pub background_tasks: bool,
     /// What it leaves running after a normal end stays.
     pub keep_background: bool,
-    /// Its answers may be given again to the same question.
-    pub cache: bool,
+    /// Which of its answers may be given again to the same question.
+    pub cache: AgentCache,
     /// The policies it chooses.
     pub policies: AgentPolicies,
+}
+
+/// Which of an agent's answers are given again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AgentCache {
+    /// Whether any is.
+    pub enabled: bool,
+    /// Whether to others than this process too; `None` is what the settings say.
+    pub shared: Option<bool>,
+}
+
+impl Default for AgentCache {
+    fn default() -> Self {
+        Self { enabled: true, shared: None }
+    }
 }
 
 /// The policies that an agent can choose, by name.
@@ -149,6 +164,9 @@ pub struct CacheSettings {
     pub ttl: u32,
     /// How many are kept, at least 1.
     pub max_size: u32,
+    /// Whether all servers and commands of the user give each other's answers, also after a
+    /// restart.
+    pub shared: bool,
 }
 
 impl CacheSettings {
@@ -160,7 +178,7 @@ impl CacheSettings {
 
 impl Default for CacheSettings {
     fn default() -> Self {
-        Self { enabled: true, ttl: 300, max_size: 1000 }
+        Self { enabled: true, ttl: 300, max_size: 1000, shared: false }
     }
 }
 
@@ -296,6 +314,22 @@ impl Config {
     /// What a dispatch to this agent may cost, in US dollars.
     pub fn budget(&self, agent: &Agent) -> Option<f64> {
         agent.max_budget_usd.or(self.settings.default_max_budget_usd)
+    }
+
+    /// Which answers of this agent are given again.
+    pub fn cache(&self, agent: &Agent) -> CacheSettings {
+        let settings = self.settings.cache;
+        CacheSettings {
+            enabled: settings.enabled && agent.cache.enabled,
+            shared: agent.cache.shared.unwrap_or(settings.shared),
+            ..settings
+        }
+    }
+
+    /// Is there anything whose answers are shared by all servers?
+    pub fn shares_answers(&self) -> bool {
+        let agents = self.agents.iter().filter_map(|(_, agent)| agent.as_ref().ok());
+        self.settings.cache.shared || agents.into_iter().any(|agent| self.cache(agent).shared)
     }
 
     /// The permission mode this agent runs in, if one is set.

@@ -1,4 +1,5 @@
-//! Answers that are given again to the same question, in memory.
+//! Answers that are given again to the same question, in memory; and what there is to say
+//! of these and of those in the store, which `shared` looks up.
 
 use std::num::NonZeroUsize;
 use std::sync::Arc;
@@ -11,9 +12,13 @@ use super::key::Key;
 use super::reply::{Refusal, Reply};
 use super::{Dispatcher, NO_AGENT};
 use crate::config::CacheSettings;
+use crate::store::answers;
 
 /// The most that all kept answers may take, in bytes.
 const BYTES: usize = 64 << 20;
+
+/// How long somebody waits who wants all answers forgotten.
+const CLEARING: Duration = Duration::from_secs(10);
 
 /// Answers by question. Those asked for least recently go first.
 pub(super) struct Cache {
@@ -59,6 +64,10 @@ pub struct CacheStats {
     pub hit_rate: f64,
     /// How long an answer is kept, in seconds.
     pub ttl: u32,
+    /// Where answers are shared with other servers: are theirs counted in `size`? They are
+    /// not where the store does not work.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub shared: Option<bool>,
 }
 
 impl Dispatcher {
@@ -68,7 +77,15 @@ impl Dispatcher {
     ///
     /// [`Refusal`] when the config cannot be read.
     pub async fn cache_stats(self: &Arc<Self>) -> Result<Option<CacheStats>, Refusal> {
-        Ok(self.cache().await?.map(|settings| self.flights.stats(settings)))
+        let Some((settings, shared)) = self.cache().await? else { return Ok(None) };
+        let mut stats = self.flights.stats(settings);
+        if shared {
+            let counting = move |connection: &mut _| answers::count(connection, ttl(settings));
+            let counted = self.journal.store.ask(counting).await;
+            stats.shared = Some(counted.is_ok());
+            stats.size += counted.unwrap_or_default();
+        }
+        Ok(Some(stats))
     }
 
     /// Forgets all earlier answers and says how many there were; none where the config
@@ -76,15 +93,33 @@ impl Dispatcher {
     ///
     /// # Errors
     ///
-    /// [`Refusal`] when the config cannot be read.
+    /// [`Refusal`] when the config cannot be read, or when answers are shared with other
+    /// servers and these cannot be forgotten.
     pub async fn cache_clear(self: &Arc<Self>) -> Result<Option<usize>, Refusal> {
-        Ok(self.cache().await?.map(|settings| self.flights.clear(settings)))
+        let Some((settings, shared)) = self.cache().await? else { return Ok(None) };
+        let mut cleared = self.flights.clear(settings);
+        if shared {
+            let clearing = move |connection: &mut _| answers::clear(connection, ttl(settings));
+            cleared +=
+                self.journal.store.ask_within(CLEARING, clearing).await.map_err(|error| {
+                    Refusal::new(format!(
+                        "the answers that servers share cannot be forgotten: {error}"
+                    ))
+                })?;
+        }
+        Ok(Some(cleared))
     }
 
-    async fn cache(self: &Arc<Self>) -> Result<Option<CacheSettings>, Refusal> {
+    /// What the config says, and whether any answers are shared; none where it switches the
+    /// cache off.
+    async fn cache(self: &Arc<Self>) -> Result<Option<(CacheSettings, bool)>, Refusal> {
         let this = Arc::clone(self);
-        let settings = self.look(NO_AGENT, move || Ok(this.load()?.settings.cache)).await?;
-        Ok(Some(settings).filter(CacheSettings::is_on))
+        let looking = move || {
+            let config = this.load()?;
+            Ok((config.settings.cache, config.shares_answers()))
+        };
+        let found = self.look(NO_AGENT, looking).await?;
+        Ok(Some(found).filter(|(settings, _)| settings.is_on()))
     }
 }
 
@@ -102,11 +137,14 @@ impl Cache {
         let entry = self.entries.get(key);
         let found = entry.and_then(|entry| Some((Arc::clone(&entry.reply), entry.age()?)));
         let young = found.filter(|(_, age)| *age <= ttl(settings));
-        match young {
-            Some(_) => self.counters.hits += 1,
-            None => self.counters.misses += 1,
-        }
+        self.count(young.is_some());
         young
+    }
+
+    /// Counts one who has looked for an answer.
+    pub(super) fn count(&mut self, hit: bool) {
+        let counter = if hit { &mut self.counters.hits } else { &mut self.counters.misses };
+        *counter += 1;
     }
 
     /// Keeps an answer, if it fits.
@@ -149,6 +187,7 @@ impl Cache {
             evictions,
             hit_rate: rate(hits, misses),
             ttl: settings.ttl,
+            shared: None,
         }
     }
 
@@ -171,7 +210,7 @@ impl Cache {
     }
 }
 
-fn ttl(settings: CacheSettings) -> Duration {
+pub(super) fn ttl(settings: CacheSettings) -> Duration {
     Duration::from_secs(settings.ttl.into())
 }
 
@@ -187,7 +226,8 @@ mod tests {
     use super::*;
     use crate::agent::Outcome;
 
-    const ONE_HOUR: CacheSettings = CacheSettings { enabled: true, ttl: 3600, max_size: 3 };
+    const ONE_HOUR: CacheSettings =
+        CacheSettings { enabled: true, ttl: 3600, max_size: 3, shared: false };
 
     fn reply(text: &str) -> Arc<Reply> {
         let outcome = Outcome { text: text.to_owned(), ..Outcome::default() };

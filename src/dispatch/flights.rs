@@ -115,7 +115,7 @@ impl Seat {
                 }
                 State::Over(reply) => {
                     let mut reply = Reply::clone(reply);
-                    reply.shared = self.shared;
+                    reply.shared |= self.shared;
                     return Ok(reply);
                 }
                 State::Lost => return Err(Refusal::new("the dispatch was lost: its task failed")),
@@ -161,8 +161,8 @@ impl Landing {
 
     /// Hands the reply to all who wait, and keeps it for those who come later if it
     /// may be given again.
-    pub(super) fn land(mut self, reply: Reply, may_be_kept: bool) {
-        let reply = Arc::new(reply);
+    pub(super) fn land(mut self, reply: impl Into<Arc<Reply>>, may_be_kept: bool) {
+        let reply = reply.into();
         self.unlist(may_be_kept.then_some(&reply));
         self.flight.state.send_replace(State::Over(reply));
     }
@@ -204,6 +204,17 @@ struct Shared {
     cache: Cache,
 }
 
+/// What one who asks would have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Wanted {
+    /// An answer that was kept, or else the reply of a run.
+    Answer,
+    /// The reply of a run: of answers others know more.
+    Reply,
+    /// The reply of a run of its own.
+    OwnReply,
+}
+
 /// What there is for one who asks.
 pub(super) enum Found {
     /// An answer that was kept, and for how long.
@@ -219,21 +230,23 @@ impl Flights {
         Self(Arc::new(Mutex::new(Shared { flights: HashMap::new(), cache: Cache::new() })))
     }
 
-    /// What there is for a question. `fresh` wants a run of its own, whose answer takes
-    /// the place of one that was kept.
+    /// What there is for a question. The answer of a run of one's own takes the place of one
+    /// that was kept.
     pub(super) fn find(
         &self,
         key: Key,
         settings: CacheSettings,
-        fresh: bool,
+        wanted: Wanted,
         cancel: CancellationToken,
     ) -> Found {
         let mut shared = lock(&self.0);
-        if fresh {
+        if wanted == Wanted::OwnReply {
             // Whatever comes of the new run, the old answer was not good enough.
             shared.cache.remove(&key);
         } else {
-            if let Some((reply, age)) = shared.cache.get(&key, settings) {
+            if wanted == Wanted::Answer
+                && let Some((reply, age)) = shared.cache.get(&key, settings)
+            {
                 return Found::Answer(reply, age);
             }
             if let Some(seat) = shared.flights.get(&key).and_then(Flight::join) {
@@ -252,6 +265,11 @@ impl Flights {
         let mut shared = lock(&self.0);
         shared.flights.clear();
         shared.cache.clear(settings)
+    }
+
+    /// Counts one who has looked for an answer elsewhere.
+    pub(super) fn count(&self, hit: bool) {
+        lock(&self.0).cache.count(hit);
     }
 
     pub(super) fn stats(&self, settings: CacheSettings) -> CacheStats {

@@ -86,7 +86,9 @@ impl Journal {
         }
         let error = self.store.trouble().await?;
         let first = !self.told.swap(true, Ordering::Relaxed);
-        first.then(|| format!("The journal has gaps: {error}"))
+        first.then(|| {
+            format!("The journal has gaps, and answers are not shared with other servers: {error}")
+        })
     }
 
     /// What is typical of the agents; of none where the store does not answer.
@@ -156,6 +158,11 @@ impl Entry {
     pub(super) fn share(&mut self) {
         self.record.shared = true;
         self.begin();
+    }
+
+    /// It got its reply from another server.
+    pub(super) fn shared_elsewhere(&mut self) {
+        self.record.shared = true;
     }
 
     /// The trace that it is part of.

@@ -1,5 +1,6 @@
 //! When two requests ask the same: when they have the same key.
 
+use std::fmt;
 use std::os::unix::fs::MetadataExt;
 
 use serde::Serialize;
@@ -14,6 +15,19 @@ const FORMAT: u32 = 1;
 /// What tells a question from all others.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) struct Key([u8; 32]);
+
+impl Key {
+    pub(super) fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+}
+
+/// Lower-case hexadecimal digits.
+impl fmt::Display for Key {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(formatter, "{byte:02x}"))
+    }
+}
 
 #[cfg(test)]
 impl From<[u8; 32]> for Key {

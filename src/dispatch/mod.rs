@@ -6,8 +6,8 @@
 //!
 //! Each stage is a file: [`request`] and [`reply`] are its ends, `plan` validates
 //! and says what is to be run, `lineage` ends endless chains, `key` tells which
-//! requests ask the same, `cache` and `flights` have them answered once, `sessions`
-//! keeps runs of one conversation apart, `slots` bounds what goes on at once, `prompt`
+//! requests ask the same, `cache` and `flights` have them answered once, `shared` and `claims`
+//! over all servers, `sessions` keeps runs of one conversation apart, `slots` bounds what goes on at once, `prompt`
 //! asks the agent's prompt policy before and after, and [`crate::agent`] runs the
 //! child; `journal` writes down what came of it, and `traceparent` is how a run below knows
 //! whose it is. `forms` are the loops around it: several at once, and dialogues; `listener` is
@@ -20,10 +20,12 @@
 //! one leaves, the run is cancelled, and still brought to its end.
 
 mod additions;
+mod bell;
 mod by_name;
 mod cache;
 mod checkup;
 mod choice;
+mod claims;
 mod describe;
 mod flights;
 mod forms;
@@ -39,6 +41,7 @@ pub mod reply;
 pub mod request;
 mod scan;
 mod sessions;
+mod shared;
 mod slots;
 mod traceparent;
 
@@ -75,11 +78,13 @@ pub use crate::store::journal::{Record, now_ms};
 pub use crate::store::usage::{Figures, Typical, Usage};
 
 use by_name::ByName;
-use flights::{Flight, Flights, Found, Landing};
+use claims::Claims;
+use flights::{Flight, Flights, Found, Landing, Wanted};
 use journal::{Entry, Journal};
 use plan::{Plan, Shareable};
 use prompt::Reader;
 use sessions::{Home, Sessions};
+use shared::{Answered, Question, Shared};
 use slots::{Class, Slot, Slots};
 
 /// How long the agents of an ending server have before they are killed.
@@ -112,6 +117,7 @@ pub struct Dispatcher {
     environment: OnceLock<Vec<(String, String)>>,
     doors: ByName<Semaphore>,
     flights: Flights,
+    claims: Claims,
     sessions: Sessions,
     slots: Slots,
     journal: Arc<Journal>,
@@ -140,6 +146,7 @@ impl Dispatcher {
             environment: OnceLock::new(),
             doors: ByName::new(),
             flights: Flights::new(),
+            claims: Claims::new(paths.state_folder.join("flights")),
             sessions: Sessions::new(paths.state_folder.join("sessions")),
             slots,
             journal: Arc::new(Journal::new(Store::new(&paths.state_folder))),
@@ -206,8 +213,23 @@ impl Dispatcher {
         };
         entry.planned(&plan);
         let cancel = self.ending.child_token();
+        let mut question = None;
         let found = if let Some(Shareable { key, .. }) = plan.shareable {
-            self.flights.find(key, plan.config.settings.cache, fresh, cancel)
+            let mut wanted = if fresh { Wanted::OwnReply } else { Wanted::Answer };
+            match self.look_up(key, plan.cache, fresh).await {
+                Shared::Answer(reply, age) => {
+                    self.remember(&plan, &reply);
+                    return Ok(entry.ended_with(reply.kept_for(age)));
+                }
+                Shared::Open(open) => {
+                    if !fresh {
+                        wanted = Wanted::Reply;
+                    }
+                    question = Some(open);
+                }
+                Shared::Alone => {}
+            }
+            self.flights.find(key, plan.cache, wanted, cancel)
         } else {
             let (landing, seat) = Flight::alone(cancel);
             Found::New(landing, seat)
@@ -221,7 +243,8 @@ impl Dispatcher {
             }
             Found::New(landing, seat) => {
                 let (this, hears) = (Arc::clone(self), listener.clone());
-                self.runs.spawn(async move { this.fly(plan, landing, &hears, entry).await });
+                self.runs
+                    .spawn(async move { this.fly(plan, question, landing, &hears, entry).await });
                 seat.reply(&agent, listener, give_up).await
             }
         }
@@ -303,12 +326,34 @@ impl Dispatcher {
     }
 
     /// One run from beginning to end.
-    async fn fly(&self, mut plan: Plan, landing: Landing, listener: &Listener, mut entry: Entry) {
+    async fn fly(
+        &self,
+        mut plan: Plan,
+        mut question: Option<Question>,
+        landing: Landing,
+        listener: &Listener,
+        mut entry: Entry,
+    ) {
         let flight = landing.flight();
-        let prepared = flight.cancel.run_until_cancelled(self.ready(&mut plan)).await;
+        let preparing = async {
+            if let Some(question) = &mut question {
+                match self.who_answers(question, &plan, flight, listener).await? {
+                    Answered::There(reply) => return Ok(Err(reply)),
+                    Answered::Here(claim) => question.claim = claim,
+                }
+            }
+            self.ready(&mut plan).await.map(Ok)
+        };
+        let prepared = flight.cancel.run_until_cancelled(preparing).await;
         let agent = &plan.seen.agent.name;
         let Ready { lock, turn, slot, reader } = match prepared {
-            Some(Ok(ready)) => ready,
+            Some(Ok(Ok(ready))) => ready,
+            Some(Ok(Err(reply))) => {
+                self.remember(&plan, &reply);
+                entry.shared_elsewhere();
+                entry.ended(&reply);
+                return landing.land(*reply, false);
+            }
             not_ready => {
                 let failure = not_ready.and_then(Result::err);
                 let failure = failure.unwrap_or_else(Failure::cancelled_before_start);
@@ -341,21 +386,34 @@ impl Dispatcher {
         if reply.error_type == Some(ErrorType::Timeout) {
             self.journal.suggest_timeout(&mut reply, plan.run.timeout).await;
         }
-        if let Some(session) = &reply.session_id {
-            self.sessions.remember(session, || Home {
-                agent: agent.clone(),
-                directory: plan.run.directory.clone(),
-                command: plan.command.clone(),
-            });
-        }
-        let may_be_kept = plan.shareable.is_some() && reply.is_clean();
+        self.remember(&plan, &reply);
+        let (reply, may_share) = (Arc::new(reply), plan.shareable.is_some());
         entry.ended(&reply);
+        let asked = question.as_ref().filter(|_| may_share);
+        let publishing = asked.map(|question| self.publish(question, &reply));
+        let may_be_kept = may_share && question.is_none() && reply.is_clean();
         landing.land(reply, may_be_kept);
         // Written here, where the reply has gone out.
         drop(entry);
         lock.release().await;
         // In this order: the next in this server finds the session unlocked.
         drop(turn);
+        if let Some(publishing) = publishing {
+            publishing.await;
+        }
+        if let Some(question) = question {
+            self.answered(question).await;
+        }
+    }
+
+    /// Remembers where the conversation of a reply began.
+    fn remember(&self, plan: &Plan, reply: &Reply) {
+        let Some(session) = &reply.session_id else { return };
+        self.sessions.remember(session, || Home {
+            agent: plan.seen.agent.name.clone(),
+            directory: plan.run.directory.clone(),
+            command: plan.command.clone(),
+        });
     }
 
     /// Waits for all that a run needs. Who has a session's lock waits for no slot, nor the

@@ -12,7 +12,7 @@ use super::reply::{Refusal, Reply};
 use super::request::{Conversation, Request};
 use super::sessions::{Home, Sessions};
 use crate::agent::{Cli, ErrorType, Failure, Job, Outcome, RunRequest, Session};
-use crate::config::{Agent, Config};
+use crate::config::{Agent, CacheSettings, Config};
 use crate::policy::prompt as policy;
 
 /// The longest id of a session that is taken for one, in bytes. They are remembered.
@@ -30,6 +30,8 @@ pub(super) struct Plan {
     pub(super) command: Vec<String>,
     /// The config it was planned with.
     pub(super) config: Arc<Config>,
+    /// Which answers of the agent are given again.
+    pub(super) cache: CacheSettings,
     /// Where its answer may be shared with others who ask the same: by what they are told.
     pub(super) shareable: Option<Shareable>,
 }
@@ -103,7 +105,8 @@ impl Dispatcher {
         let run = run(&config, agent, request, &self.lineage, &self.sessions)?;
         let seen = prompt::seen(agent, request, &run, self.lineage.depth);
         drop(run.directory.metadata());
-        let may_share = request.is_shareable() && agent.cache && config.settings.cache.is_on();
+        let cache = config.cache(agent);
+        let may_share = request.is_shareable() && cache.is_on();
         let digest = self.policies.digest(&policy.source, policy::KIND).filter(|_| may_share);
         let shareable = digest.and_then(|policy_digest| {
             let environment = self.environment.get_or_init(|| deciding_environment(&self.cli));
@@ -111,7 +114,7 @@ impl Dispatcher {
             Some(Shareable { key, policy_digest })
         });
         let command = config.command(agent).to_vec();
-        Ok(Ok(Plan { run, policy, seen, command, config, shareable }))
+        Ok(Ok(Plan { run, policy, seen, command, config, cache, shareable }))
     }
 
     /// Has the policy write the prompt of what is planned.

@@ -71,7 +71,8 @@ pub struct Reply {
     /// that: it was run and paid for once.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub shared: bool,
-    /// Why the journal misses this dispatch or others. Told once.
+    /// Why the journal misses this dispatch or others, and no answers are shared with other
+    /// servers. Told once.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub store_error: Option<String>,
     /// The tokens that the run used, for the journal.

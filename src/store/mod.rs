@@ -1,5 +1,5 @@
 //! What outlives this process: one SQLite file that all servers of a user share, and in it
-//! the journal of dispatches.
+//! the journal of dispatches and the answers that are given again.
 //!
 //! - `file`: where it lies, how it is opened, and its format
 //! - `worker`: the thread that has the connection
@@ -9,10 +9,12 @@
 //! - [`usage`]: what the records of an agent add up to
 //! - [`family`]: who asked whom
 //! - [`replies`]: replies that are fetched later
+//! - [`answers`]: answers that are given again
 //!
 //! This room knows nothing but its tables: no policies, no agents, no MCP, no command line.
 //! It may fail at any time, and nobody waits for it for long: whoever asks goes on without.
 
+pub mod answers;
 mod error;
 pub mod family;
 mod file;

@@ -94,6 +94,29 @@ impl Store {
         self.send(Task::Post(Box::new(work)));
     }
 
+    /// Has something written, and waits until it is, but no longer than 250 ms: then it is
+    /// written later. It comes before all that is asked or posted after this call, whether
+    /// or not it is waited for. Where it fails that is known from then on.
+    pub fn write<W>(&self, work: W) -> impl Future<Output = ()> + Send + use<W>
+    where
+        W: FnOnce(&mut Connection) -> rusqlite::Result<()> + Send + 'static,
+    {
+        let (done, is_done) = oneshot::channel();
+        self.post(move |connection| {
+            work(connection)?;
+            let _ = done.send(());
+            Ok(())
+        });
+        async move {
+            let _ = timeout(PATIENCE, is_done).await;
+        }
+    }
+
+    /// Is it known by now that it cannot be written?
+    pub fn has_failed(&self) -> bool {
+        matches!(*self.state.borrow(), State::Failed(_))
+    }
+
     /// Has something read. Where there is no store yet, nothing was ever written.
     ///
     /// # Errors
@@ -206,12 +229,18 @@ impl Worker {
                 Task::Open => self.open().map(drop),
                 Task::Post(work) => self.write(work),
                 Task::Ask(work) => {
+                    let was_open = self.opened.is_some();
                     let connection = if self.opened.is_none() && !self.file.exists() {
                         Ok(None)
                     } else {
                         self.open().map(Some)
                     };
-                    work(connection)
+                    let told = work(connection);
+                    // What can be read need not be one that can be written.
+                    if told.is_ok() && was_open && self.has_failed() {
+                        continue;
+                    }
+                    told
                 }
                 Task::End(done) => {
                     self.opened = None;
@@ -252,6 +281,10 @@ impl Worker {
             .as_mut()
             .map(|opened| &mut opened.connection)
             .ok_or(StoreError::silent(&self.file))
+    }
+
+    fn has_failed(&self) -> bool {
+        matches!(*self.state.borrow(), State::Failed(_))
     }
 
     /// Remembers how it went, for those who want to know.

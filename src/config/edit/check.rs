@@ -3,7 +3,7 @@
 
 use super::text::{self, Edited};
 use super::{Edit, NewAgent};
-use crate::config::model::{Agent, Config};
+use crate::config::model::{Agent, AgentCache, Config};
 use crate::config::node::{Entries, Kind, Node};
 use crate::config::paths;
 
@@ -104,7 +104,7 @@ fn meant(agent: &NewAgent) -> Agent {
         setting_sources: None,
         background_tasks: false,
         keep_background: false,
-        cache: true,
+        cache: AgentCache::default(),
         policies: agent.policies.clone(),
     }
 }

@@ -3,8 +3,8 @@
 use super::Anchor;
 use crate::config::fields::Fields;
 use crate::config::lax::{self, Invalid};
-use crate::config::model::{Agent, AgentPolicies};
-use crate::config::node::Node;
+use crate::config::model::{Agent, AgentCache, AgentPolicies};
+use crate::config::node::{Kind, Node};
 use crate::config::problem::{Fault, Report};
 
 /// The keys of an agent.
@@ -62,7 +62,7 @@ pub(super) fn read(
         setting_sources: fields.optional("setting_sources", setting_sources)?,
         background_tasks: truth("background_tasks")?.unwrap_or(false),
         keep_background: truth("keep_background")?.unwrap_or(false),
-        cache: truth("cache")?.unwrap_or(true),
+        cache: cache(fields, report)?,
         policies: policies(fields, report)?,
     })
 }
@@ -77,6 +77,23 @@ fn setting_sources(node: &Node<'_>) -> Result<Vec<String>, Invalid> {
         }
         None => Ok(sources),
     }
+}
+
+/// `false`, or a mapping that says more.
+fn cache(fields: &Fields<'_>, report: &mut Report<'_>) -> Result<AgentCache, Fault> {
+    let default = AgentCache::default();
+    let Some(node) = fields.get("cache") else { return Ok(default) };
+    if !matches!(node.kind, Kind::Mapping(_)) {
+        let enabled = fields.optional("cache", lax::truth)?.unwrap_or(default.enabled);
+        return Ok(AgentCache { enabled, ..default });
+    }
+    let chosen = Fields::new(fields.path_of("cache"), node)?;
+    chosen.report_unknown(&["enabled", "shared"], &[], "agents.*.cache", report);
+    chosen.refuse_repeated()?;
+    Ok(AgentCache {
+        enabled: chosen.optional("enabled", lax::truth)?.unwrap_or(default.enabled),
+        shared: chosen.optional("shared", lax::truth)?,
+    })
 }
 
 fn policies(fields: &Fields<'_>, report: &mut Report<'_>) -> Result<AgentPolicies, Fault> {

@@ -100,8 +100,8 @@ fn cache(settings: &Fields<'_>, report: &mut Report<'_>) -> CacheSettings {
     if settings.get("cache").is_none() {
         return default;
     }
-    let known = ["enabled", "ttl", "max_size"];
-    let Some(fields) = section(settings, "cache", &known, &["shared"], "it is off", report) else {
+    let known = ["enabled", "ttl", "max_size", "shared"];
+    let Some(fields) = section(settings, "cache", &known, &[], "it is off", report) else {
         return off;
     };
     let enabled = fields.optional("enabled", lax::truth).unwrap_or_else(|fault| {
@@ -113,6 +113,7 @@ fn cache(settings: &Fields<'_>, report: &mut Report<'_>) -> CacheSettings {
         enabled: enabled.unwrap_or(default.enabled),
         ttl: lenient.or("ttl", lax::whole(0..=u32::MAX), default.ttl),
         max_size: lenient.or("max_size", lax::whole(1..=u32::MAX), default.max_size),
+        shared: lenient.or("shared", lax::truth, default.shared),
     }
 }
 

@@ -2,7 +2,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::{File, config, is_wrong, problem, problems};
-use crate::config::{Agent, Config, LookupError, ProblemKind};
+use crate::config::{Agent, AgentCache, Config, LookupError, ProblemKind};
 
 /// The agent `infra` with these lines below its directory.
 fn infra(lines: &str) -> Config {
@@ -48,7 +48,8 @@ fn every_key_is_read() {
     assert_eq!(config.allowed_tools(agent), ["Read", "Bash(git *)"]);
     assert!(config.disallowed_tools(agent).is_empty());
     assert_eq!(config.command(agent), ["/opt/claude", "--verbose", ""]);
-    assert!(agent.strict_mcp && agent.background_tasks && agent.keep_background && !agent.cache);
+    assert!(agent.strict_mcp && agent.background_tasks && agent.keep_background);
+    assert!(!agent.cache.enabled);
     assert_eq!(agent.setting_sources.as_deref(), Some(&["user".into(), "local".into()][..]));
     assert_eq!(config.prompt_policy(agent), "house");
     assert_eq!(config.describe_policy(agent), "plain");
@@ -82,7 +83,7 @@ fn what_is_absent_or_null_is_inherited() {
         assert_eq!(config.describe_policy(agent), "plain");
         assert_eq!((agent.model.as_ref(), agent.setting_sources.as_ref()), (None, None));
         assert!(!(agent.strict_mcp || agent.background_tasks || agent.keep_background));
-        assert!(agent.cache);
+        assert_eq!(agent.cache, AgentCache::default());
     }
 }
 
@@ -90,6 +91,23 @@ fn what_is_absent_or_null_is_inherited() {
 fn an_empty_list_of_tools_is_no_tools_and_not_the_default() {
     let config = infra("    allowed_tools: []\nsettings:\n  default_allowed_tools: [Read]\n");
     assert!(config.allowed_tools(agent(&config)).is_empty());
+}
+
+#[test]
+fn an_agent_says_itself_whether_its_answers_are_shared() {
+    let of = |written: &str, settings: &str| {
+        let config = infra(&format!("    cache: {written}\nsettings:\n  cache: {settings}\n"));
+        assert!(!is_wrong(&config), "{written}: {:#?}", config.problems);
+        let cache = config.cache(agent(&config));
+        (cache.enabled, cache.shared, config.shares_answers())
+    };
+    assert_eq!(of("{shared: true}", "{}"), (true, true, true));
+    assert_eq!(of("{shared: no}", "{shared: true}"), (true, false, true));
+    assert_eq!(of("{enabled: false}", "{shared: true}"), (false, true, true));
+    assert_eq!(of("{}", "{shared: true}"), (true, true, true));
+    assert_eq!(of("yes", "{enabled: false}"), (false, false, false));
+    let said = infra_problem("cache: {share: true}");
+    assert!(said.1.contains("did you mean 'shared'?"), "{said:?}");
 }
 
 #[test]
@@ -120,6 +138,10 @@ fn wrong_values_disable_the_agent_and_say_where() {
         (
             "cache: maybe",
             "4:12 agents.infra.cache: must be true or false, but is the text \"maybe\"",
+        ),
+        (
+            "cache: {shared: maybe}",
+            "4:21 agents.infra.cache.shared: must be true or false, but is the text \"maybe\"",
         ),
         ("strict_mcp: 2", "4:17 agents.infra.strict_mcp: must be true or false, but is 2"),
         (

@@ -35,7 +35,7 @@ fn every_key_is_read() {
   agent_roots: [/srv/./projects, /work]
   aggregate: {max_rounds: 2, max_asks: 0, budget_usd: 0.5}
   command: [npx, claude]
-  cache: {enabled: no, ttl: 0, max_size: '7'}
+  cache: {enabled: no, ttl: 0, max_size: '7', shared: on}
   job_retention_days: 30
   policies: {prompt: a, describe: b, aggregate: c, dialogue: d}
   policy_limits: {timeout_ms: 5, memory_mib: 6, input_mib: 7, output_mib: 8, log_kib: 9}
@@ -53,7 +53,7 @@ fn every_key_is_read() {
         agent_roots: Some(vec!["/srv/projects".into(), "/work".into()]),
         aggregate: AggregateSettings { max_rounds: 2, max_asks: 0, budget_usd: Some(0.5) },
         command: vec!["npx".to_owned(), "claude".to_owned()],
-        cache: CacheSettings { enabled: false, ttl: 0, max_size: 7 },
+        cache: CacheSettings { enabled: false, ttl: 0, max_size: 7, shared: true },
         job_retention_days: 30,
         policies: PolicyNames {
             prompt: "a".to_owned(),
@@ -86,6 +86,10 @@ fn a_wrong_value_has_its_default_and_leaves_the_rest() {
         (
             "cache: {max_size: 0}",
             "2:21 settings.cache.max_size: must be a whole number, at least 1, but is 0; the default 1000 applies",
+        ),
+        (
+            "cache: {shared: maybe}",
+            "2:19 settings.cache.shared: must be true or false, but is the text \"maybe\"; the default false applies",
         ),
         (
             "policies: []",

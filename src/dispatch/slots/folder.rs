@@ -17,8 +17,8 @@ use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::bell::{self, Bell};
 use super::queue::Place;
+use crate::dispatch::bell::{self, Bell};
 use crate::private_file;
 
 /// The slots of one depth.
@@ -107,14 +107,6 @@ impl Folder {
 
     /// Takes this slot, or says what rings when it is free.
     fn hold(&self, slot: usize) -> io::Result<Result<File, Bell>> {
-        let path = self.file(slot);
-        loop {
-            if let Some(file) = bell::claim(&path)? {
-                return Ok(Ok(file));
-            }
-            let Some(bell) = Bell::at(&path)? else { continue };
-            // Again, as it may have been given back before the bell was there.
-            return Ok(bell::claim(&path)?.ok_or(bell));
-        }
+        bell::hold(&self.file(slot))
     }
 }

@@ -52,6 +52,19 @@ pub(super) fn claim(path: &Path) -> io::Result<Option<File>> {
     Err(io::Error::other(format!("{} does not stay where it is made", path.display())))
 }
 
+/// Locks the file, or gives the bell that rings when it is given back. To be called on a
+/// thread of the runtime.
+pub(super) fn hold(path: &Path) -> io::Result<Result<File, Bell>> {
+    loop {
+        if let Some(file) = claim(path)? {
+            return Ok(Ok(file));
+        }
+        let Some(bell) = Bell::at(path)? else { continue };
+        // Again, as it may have been given back before the bell was there.
+        return Ok(claim(path)?.ok_or(bell));
+    }
+}
+
 fn make(path: &Path) -> io::Result<()> {
     match make_in_folder(path) {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
@@ -74,6 +87,11 @@ impl Bell {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(error),
         }
+    }
+
+    /// Waits until it rings. It may ring for nothing: look again.
+    pub(super) async fn rings(&self) {
+        rings(&self.0).await;
     }
 
     /// Does nobody have the file? Then nobody gets it as long as this bell is there.
