@@ -23,6 +23,7 @@ mod policies;
 mod processes;
 mod prompts;
 mod readme;
+mod reload;
 mod sandbox;
 mod sessions;
 mod setup;

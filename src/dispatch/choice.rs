@@ -5,7 +5,7 @@ use super::reply::Refusal;
 use crate::config::{Config, LimitOverrides, OnError};
 use crate::policy::aggregate::Aggregate;
 use crate::policy::dialogue::Dialogue;
-use crate::policy::{self, ComponentSource, Kind as _, Limits, Source};
+use crate::policy::{self, ComponentSource, Installed, Kind as _, Limits, Source};
 
 /// The built-in policy that stands in for one that fails, with an empty config.
 pub(super) fn stand_in(kind: &str) -> &'static str {
@@ -34,7 +34,7 @@ impl Chosen {
             return Ok(Self { source: built_in(config, name), stand_in: None });
         };
         let component = match &entry.component {
-            Some(path) => ComponentSource::File(path.clone()),
+            Some(path) => ComponentSource::at(path.clone(), &Installed::beside(&config.file)),
             None => ComponentSource::BuiltIn(name.to_owned()),
         };
         let source = Source {

@@ -65,6 +65,9 @@ pub enum Failure {
         /// Why.
         reason: String,
     },
+    /// The component is not the one that was installed.
+    #[error("{0}")]
+    Changed(Box<Changed>),
     /// The bytes are no component, or none that this host can run.
     #[error("{0}")]
     Unusable(String),
@@ -120,6 +123,22 @@ pub enum Failure {
     /// The host could not do its part.
     #[error("{0}")]
     Host(String),
+}
+
+/// A component that is not the one that was installed.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error(
+    "its component {file} is not the one that was installed: policies.lock has the digest {installed}, and the file {found}. To use it all the same, install it again: agent-dispatch policy add {name} FILE"
+)]
+pub struct Changed {
+    /// The policy.
+    pub name: String,
+    /// The file.
+    pub file: String,
+    /// The digest under which it was installed.
+    pub installed: String,
+    /// The digest that it has.
+    pub found: String,
 }
 
 impl Failure {
