@@ -10,6 +10,7 @@ mod describing;
 mod dialogues;
 mod hints;
 mod hostile;
+mod installed;
 mod interface;
 mod journal;
 #[cfg(target_os = "linux")]

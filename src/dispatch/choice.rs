@@ -117,6 +117,12 @@ fn limits(set: LimitOverrides) -> Limits {
     }
 }
 
+/// What the calls of this policy may use.
+pub(super) fn limits_of(config: &Config, name: &str) -> Limits {
+    let entry = config.policy(name).and_then(Result::ok);
+    limits(entry.map_or(config.settings.policy_limits, |entry| config.limits(entry)))
+}
+
 fn built_in(config: &Config, name: &str) -> Source {
     Source {
         name: name.to_owned(),

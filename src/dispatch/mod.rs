@@ -12,7 +12,7 @@
 //! child; `journal` writes down what came of it, and `traceparent` is how a run below knows
 //! whose it is. `forms` are the loops around it: several at once, and dialogues; `listener` is
 //! who hears meanwhile what happens. `listing` says whom one can ask and `checkup` what is
-//! amiss, `additions` changes that, and `describe` has projects describe themselves;
+//! amiss, `additions` changes that, `installed` does the same with policies, and `describe` has projects describe themselves;
 //! `choice` tells which policy serves, and `by_name` holds what callers share for as long
 //! as one of them has it.
 //!
@@ -27,6 +27,7 @@ mod choice;
 mod describe;
 mod flights;
 mod forms;
+mod installed;
 mod journal;
 mod key;
 mod lineage;
@@ -62,6 +63,7 @@ pub use cache::CacheStats;
 pub use checkup::{Check, Status};
 pub use describe::Described;
 pub use forms::{Aggregated, Dialogue, DialogueReply, Parallel, ParallelReply, Spoken, Step};
+pub use installed::{NewPolicy, PolicyAdded, PolicyEntry, PolicyRemoved, PolicyState, PolicyUse};
 pub use lineage::Lineage;
 pub use listener::{Heard, Listener, News, summary};
 pub use listing::{AgentEntry, Health, Listing};

@@ -1,6 +1,7 @@
 //! How a policy can fail, as the person who chose it reads it.
 
 use std::fmt;
+use std::path::Path;
 use std::sync::Arc;
 
 use super::bindings::VERSION;
@@ -142,6 +143,16 @@ pub struct Changed {
 }
 
 impl Failure {
+    /// The failure of a component that is not the one that was installed under this name.
+    pub fn changed(name: &str, file: &Path, installed: &str, found: &str) -> Self {
+        Self::Changed(Box::new(Changed {
+            name: name.to_owned(),
+            file: file.display().to_string(),
+            installed: installed.to_owned(),
+            found: found.to_owned(),
+        }))
+    }
+
     /// The failure of a component whose shapes are not those of the interface.
     pub(super) fn misfit(error: &wasmtime::Error) -> Self {
         let reason = text::shown(&format!("{error:#}"), text::SAID);

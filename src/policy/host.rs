@@ -123,7 +123,7 @@ impl Host {
     ) -> Result<Loaded, PolicyError> {
         let deadline = Instant::now() + PATIENCE;
         loop {
-            let read = self.read(source, kind, found.is_some(), deadline)?;
+            let read = read(source, kind, found.is_some(), deadline)?;
             // A file that was touched and not changed.
             if let Some(found) = &found
                 && found.identity.digest == read.digest
@@ -143,25 +143,6 @@ impl Host {
                 }
             }
         }
-    }
-
-    /// Reads a component. One that was there before and is gone may be about to be replaced.
-    fn read(
-        &self,
-        source: &Source,
-        kind: &'static str,
-        was_there: bool,
-        deadline: Instant,
-    ) -> Result<Read, PolicyError> {
-        let read = || {
-            source.component.read(kind).map_err(|unread| match unread {
-                Unread::Failed(failure) if was_there && Instant::now() < deadline => {
-                    Unread::ForNow(failure)
-                }
-                other => other,
-            })
-        };
-        source::waiting(read).map_err(|unread| source.error(Arc::default(), unread.failure()))
     }
 
     fn link(&self, read: &Read, kind: &'static str) -> Result<InstancePre<State>, Failure> {
@@ -231,6 +212,24 @@ pub struct Loadable {
     pub title: String,
     /// The digest of the component, in hexadecimal.
     pub digest: String,
+}
+
+/// Reads a component. One that was there before and is gone may be about to be replaced.
+fn read(
+    source: &Source,
+    kind: &'static str,
+    was_there: bool,
+    deadline: Instant,
+) -> Result<Read, PolicyError> {
+    let read = || {
+        source.component.read(kind).map_err(|unread| match unread {
+            Unread::Failed(failure) if was_there && Instant::now() < deadline => {
+                Unread::ForNow(failure)
+            }
+            other => other,
+        })
+    };
+    source::waiting(read).map_err(|unread| source.error(Arc::default(), unread.failure()))
 }
 
 /// Is the file changed within this time, if somebody has only just written to it?

@@ -16,8 +16,8 @@ const VERSION: u32 = 1;
 const LONGEST: u64 = 1 << 20;
 
 const HEAD: &str = "\
-# The components in policies/, by the SHA-256 of each. 'agent-dispatch policy add' writes this
-# file: a component that was changed by other hands is not used.
+# The components in policies/, by the SHA-256 of each. 'agent-dispatch policy add NAME FILE' writes
+# this file: a component that was changed by other hands is not used.
 ";
 
 /// The folder of installed components and the file that vouches for them.

@@ -37,7 +37,7 @@ impl Metadata {
     /// wrong with them is the compiler's to say.
     pub(super) fn of(bytes: &[u8], digest: &str) -> Self {
         let mut found = Self::default();
-        found.identity.digest = digest.to_owned();
+        digest.clone_into(&mut found.identity.digest);
         let (mut depth, mut exports) = (0_u32, 0_u32);
         for payload in Parser::new(0).parse_all(bytes) {
             match payload {

@@ -43,7 +43,7 @@ mod wasi;
 
 pub use built_in::names as built_in_names;
 pub use compile::compile_main;
-pub use error::{Failure, Identity, PolicyError};
+pub use error::{Changed, Failure, Identity, PolicyError};
 pub use host::{Host, Loadable};
 pub use installed::{Installed, Line, Lock};
 pub use limits::Limits;

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use sha2::{Digest, Sha256};
 
 use super::built_in::BuiltIn;
-use super::error::{Changed, Failure, Identity, PolicyError};
+use super::error::{Failure, Identity, PolicyError};
 use super::installed::Installed;
 use super::{Limits, built_in, engine, limits};
 use crate::file_stamp::{self, FileStamp};
@@ -179,14 +179,8 @@ fn read_kept(name: &str, installed: &Installed) -> Result<Read, Unread> {
         Unread::Failed(unreadable(&path, format!("nothing vouches for it, as {problem}")))
     })?;
     if let Some(line) = lock.line(name).filter(|line| !line.vouches_for(&read.digest)) {
-        let changed = Changed {
-            name: name.to_owned(),
-            file: path.display().to_string(),
-            installed: line.sha256.clone(),
-            found: read.digest,
-        };
         // Somebody may just have installed another one, between the two readings.
-        return Err(Unread::ForNow(Failure::Changed(Box::new(changed))));
+        return Err(Unread::ForNow(Failure::changed(name, &path, &line.sha256, &read.digest)));
     }
     read.stamp = read.stamp.map(|stamps| Stamps { lock: stamp, ..stamps });
     Ok(read)
