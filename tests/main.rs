@@ -25,6 +25,7 @@ mod processes;
 mod prompts;
 mod readme;
 mod reload;
+mod replay;
 mod sandbox;
 mod sessions;
 mod setup;

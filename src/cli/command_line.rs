@@ -99,7 +99,7 @@ pub(super) enum Command {
         #[arg(long)]
         json: bool,
     },
-    /// Install, remove and list policies
+    /// Install, remove, list and replay policies
     Policy(PolicyArgs),
     /// Show how it works on sample projects, with no account and no network
     Demo,

@@ -40,6 +40,7 @@ mod stderr;
 mod steps;
 mod text;
 mod wasi;
+mod witness;
 
 pub use built_in::names as built_in_names;
 pub use compile::compile_main;
@@ -51,6 +52,7 @@ pub use metadata::Metadata;
 pub use source::{ComponentSource, Source};
 pub(crate) use steps::{Kind, Stepper};
 pub use text::Told;
+pub use witness::{Decided, Witness};
 
 /// The kinds of policies.
 pub const KINDS: [&str; 4] =

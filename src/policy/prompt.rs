@@ -15,6 +15,7 @@ use super::ready::{Ready, Returned};
 use super::source::Source;
 use super::state::State;
 use super::text::{SAID, Share, Told, shown};
+use super::witness::Witness;
 
 pub use super::bindings::agent_dispatch::policy::types::{
     Agent, Fact, Reply, Request, SharedContext,
@@ -73,6 +74,13 @@ fn instance(store: &mut Store<State>, loaded: &Loaded) -> wasmtime::Result<Promp
 }
 
 impl Prompt {
+    /// The same with somebody who hears what it decides.
+    #[must_use]
+    pub fn watched(mut self, witness: Option<Witness>) -> Self {
+        self.0.witness = witness;
+        self
+    }
+
     /// The policy's name and, in brackets, which component it is.
     pub fn title(&self) -> String {
         self.0.title()
@@ -95,8 +103,11 @@ impl Prompt {
             return Err(self.error(Failure::TooLong { size, value: self.0.limits.input_mib }));
         }
         let (config, request) = (self.0.config.clone(), request.clone());
+        let input = self.0.input(Some(&request), None::<&Reply>, None);
         let rendered =
-            self.call(move |store, guest| guest.call_render(store, &config, &request)).await?;
+            self.call(move |store, guest| guest.call_render(store, &config, &request)).await;
+        self.0.tell((KIND, "render"), input, &rendered);
+        let rendered = rendered?;
         if rendered.user.trim().is_empty() {
             return Err(self.error(Failure::BadDecision("the prompt is empty".into())));
         }
@@ -127,10 +138,12 @@ impl Prompt {
         let share = self.share(&texts);
         let (request, reply, text) = (fit(request, share), told.fit(share), told.text);
         let config = self.0.config.clone();
+        let input = self.0.input(Some(&request), Some(&reply), None);
         let interpretation = self
             .call(move |store, guest| guest.call_interpret(store, &config, &request, &reply))
-            .await?;
-        self.meaning(interpretation, text)
+            .await;
+        self.0.tell((KIND, "interpret"), input, &interpretation);
+        self.meaning(interpretation?, text)
     }
 
     /// Refuses what would harm the reply, before anything of it is changed.

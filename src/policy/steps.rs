@@ -3,6 +3,8 @@
 use std::marker::PhantomData;
 use std::sync::Arc;
 
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use wasmtime::Store;
 
 use super::bindings::agent_dispatch::policy::types::Piece;
@@ -14,6 +16,7 @@ use super::pieces;
 use super::ready::{Ready, Returned};
 use super::source::Source;
 use super::state::State;
+use super::witness::Witness;
 
 /// Such a kind: what crosses into the sandbox and back.
 pub(crate) trait Kind: Send + Sync + 'static {
@@ -22,9 +25,9 @@ pub(crate) trait Kind: Send + Sync + 'static {
     /// All that has happened so far.
     type Situation<'a>: Situation<Kind = Self> + Send + Sync;
     /// The same as far as it fits into the sandbox.
-    type Seen: Send + 'static;
+    type Seen: Serialize + DeserializeOwned + Send + 'static;
     /// What happens next.
-    type Decision: Send + 'static;
+    type Decision: Serialize + Send + 'static;
 
     /// Has a fresh instance check a config.
     fn check(store: &mut Store<State>, loaded: &Loaded, config: &str) -> Returned<()>;
@@ -82,14 +85,30 @@ impl<K: Kind> Stepper<K> {
         situation: &K::Situation<'_>,
     ) -> Result<K::Decision, PolicyError> {
         let seen = situation.fit(mebibytes(self.ready.limits.input_mib));
-        let config = self.ready.config.clone();
-        let call =
-            move |store: &mut Store<State>, loaded: &Loaded| K::step(store, loaded, &config, &seen);
-        let decision = self.ready.call(call).await?;
+        let decision = self.step_seen(seen).await?;
         match situation.problem(&decision) {
             None => Ok(decision),
             Some(problem) => Err(self.ready.error(Failure::BadDecision(problem))),
         }
+    }
+
+    /// Asks what happens next in a situation as a policy sees it. Whether the decision fits
+    /// is not looked at.
+    pub(crate) async fn step_seen(&self, seen: K::Seen) -> Result<K::Decision, PolicyError> {
+        let config = self.ready.config.clone();
+        let input = self.ready.input(None::<&()>, None, Some(&seen));
+        let call =
+            move |store: &mut Store<State>, loaded: &Loaded| K::step(store, loaded, &config, &seen);
+        let decision = self.ready.call(call).await;
+        self.ready.tell((K::NAME, "step"), input, &decision);
+        decision
+    }
+
+    /// The same with somebody who hears what it decides.
+    #[must_use]
+    pub(crate) fn watched(mut self, witness: Option<Witness>) -> Self {
+        self.ready.witness = witness;
+        self
     }
 
     /// Puts a text of a decision together, which may name replies of its situation. One

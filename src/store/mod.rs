@@ -8,11 +8,13 @@
 //! - [`journal`]: what a record holds and how it is written
 //! - [`usage`]: what the records of an agent add up to
 //! - [`family`]: who asked whom
+//! - [`decisions`]: what policies were given and decided
 //! - [`replies`]: replies that are fetched later
 //!
 //! This room knows nothing but its tables: no policies, no agents, no MCP, no command line.
 //! It may fail at any time, and nobody waits for it for long: whoever asks goes on without.
 
+pub mod decisions;
 mod error;
 pub mod family;
 mod file;

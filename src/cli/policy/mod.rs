@@ -1,8 +1,10 @@
 //! `policy`: all that has to do with policies, a file for each of its commands.
 
 mod add;
+mod forget;
 mod list;
 mod remove;
+mod replay;
 
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -25,6 +27,10 @@ enum PolicyCommand {
     Remove(remove::RemoveArgs),
     /// List the policies, where they come from and who chooses them
     List(list::ListArgs),
+    /// Show what another policy would have decided, where settings.record_policies had decisions kept
+    Replay(replay::ReplayArgs),
+    /// Forget all decisions that settings.record_policies had kept
+    Forget(forget::ForgetArgs),
 }
 
 pub(super) async fn run(
@@ -35,5 +41,7 @@ pub(super) async fn run(
         PolicyCommand::Add(arguments) => add::run(dispatcher, arguments).await,
         PolicyCommand::Remove(arguments) => remove::run(dispatcher, arguments).await,
         PolicyCommand::List(arguments) => list::run(dispatcher, arguments).await,
+        PolicyCommand::Replay(arguments) => replay::run(dispatcher, arguments).await,
+        PolicyCommand::Forget(arguments) => forget::run(dispatcher, arguments).await,
     }
 }
