@@ -111,6 +111,9 @@ fn aggregates_and_dialogues_are_replayed_too() {
     let other = replay(&world, &["first-success"]);
     assert!(numbers(&other)[2] >= 1, "{other}");
     assert_eq!(other["differences"][0]["function"], "aggregate step");
+    // Written with the names of `wit/`, in snake case.
+    let diff = other["differences"].to_string();
+    assert!(diff.contains("answer:") && !diff.contains("Answer:"), "{diff}");
     assert_eq!(numbers(&replay(&world, &["resolved"])), [2, 2, 0, 0]);
     assert_eq!(numbers(&replay(&world, &["no-progress"])), [2, 2, 0, 0]);
     let failed = replay(&world, &["budget"]);

@@ -8,12 +8,9 @@ pub(super) const PACKAGE: &str = "agent-dispatch:policy/";
 /// The version of it that this host offers.
 pub(super) const VERSION: &str = "0.1.0";
 
-// What a policy is given is part of what tells two requests apart, and with what it decided
-// it can be written down and given to another one.
 wasmtime::component::bindgen!({
     path: "wit",
     world: "prompt-policy",
-    additional_derives: [serde::Serialize, serde::Deserialize],
 });
 
 /// The world of describe policies; what all kinds share is that of the one above.
@@ -35,8 +32,7 @@ pub(super) mod aggregate {
     wasmtime::component::bindgen!({
         path: "wit",
         world: "aggregate-policy",
-        additional_derives: [serde::Serialize, serde::Deserialize],
-        with: {
+            with: {
             "agent-dispatch:policy/types": super::agent_dispatch::policy::types,
             "agent-dispatch:policy/host": super::agent_dispatch::policy::host,
         },
@@ -48,8 +44,7 @@ pub(super) mod dialogue {
     wasmtime::component::bindgen!({
         path: "wit",
         world: "dialogue-policy",
-        additional_derives: [serde::Serialize, serde::Deserialize],
-        with: {
+            with: {
             "agent-dispatch:policy/types": super::agent_dispatch::policy::types,
             "agent-dispatch:policy/host": super::agent_dispatch::policy::host,
         },

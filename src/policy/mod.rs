@@ -10,6 +10,7 @@
 //! - `compile`: bytes to machine code, in a child process, kept on disk
 //! - `component`: what a component exports and imports; `metadata`: what it calls
 //!   itself
+//! - `json`: what crosses into a policy and back, written down
 //! - `call`: one call in the sandbox; `limits` and `state`: what it may use and has
 //!   used; `wasi`, `stderr` and `text`: what it sees and says
 //! - `ready`: what all kinds have in common; [`prompt`], [`describe`], [`aggregate`] and
@@ -28,6 +29,7 @@ mod engine;
 mod error;
 mod host;
 mod installed;
+mod json;
 mod limits;
 mod metadata;
 mod pieces;
