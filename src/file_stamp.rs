@@ -45,10 +45,23 @@ impl FileStamp {
         self.settled && self.is_same(now)
     }
 
+    /// Was the last change old when this stamp was taken?
+    pub(crate) fn is_settled(&self) -> bool {
+        self.settled
+    }
+
     /// Do the file's size and times say that it is the same?
     pub(crate) fn is_same(&self, now: &Metadata) -> bool {
         self.identity == Identity::of(now)
     }
+}
+
+/// How long ago a file was changed; none where that lies in the future.
+pub(crate) fn age(metadata: &Metadata) -> Option<Duration> {
+    let seconds = u64::try_from(metadata.ctime()).unwrap_or_default();
+    let nanoseconds = u32::try_from(metadata.ctime_nsec()).unwrap_or_default();
+    let changed = SystemTime::UNIX_EPOCH + Duration::new(seconds, nanoseconds);
+    SystemTime::now().duration_since(changed).ok()
 }
 
 impl Identity {

@@ -1,7 +1,7 @@
 //! Files of ours that several processes share, and no other user.
 
 use std::fs::{DirBuilder, File, Metadata, OpenOptions};
-use std::io;
+use std::io::{self, Write as _};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::Path;
 
@@ -24,4 +24,18 @@ pub(crate) fn is_at(file: &File, path: &Path) -> bool {
         (Ok(open), Ok(named)) => identity(open) == identity(named),
         _ => false,
     }
+}
+
+/// Puts a file with this content in its place in one step, for this user alone. It is on the
+/// disk when this returns.
+pub(crate) fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
+    let folder = path.parent().unwrap_or(Path::new("/"));
+    // Gone again where anything fails.
+    let mut next = tempfile::Builder::new().prefix(".new").tempfile_in(folder)?;
+    next.write_all(content)?;
+    next.as_file().sync_all()?;
+    next.persist(path)?;
+    // The change is made; a folder that cannot be synced takes nothing of it back.
+    let _ = File::open(folder).and_then(|folder| folder.sync_all());
+    Ok(())
 }

@@ -102,11 +102,7 @@ fn every_command_that_a_message_names_is_understood() {
 #[test]
 fn every_flag_that_a_message_names_exists() {
     let world = World::new();
-    let help = |command: &str| world.run(&[command, "--help"]).stdout;
-    let commands = world.run(&["--help"]).stdout;
-    let commands = commands.split("Commands:").nth(1).expect("commands");
-    let words = commands.lines().filter_map(|line| line.strip_prefix("  ")?.split(' ').next());
-    let all: String = words.filter(|word| !word.is_empty()).map(help).collect();
+    let all = help_of(&world, &[]);
     let mut found = 0;
     for (file, literal) in literals() {
         // There it is the agent CLI's flags.
@@ -126,6 +122,18 @@ fn every_flag_that_a_message_names_exists() {
         }
     }
     assert!(found > 0);
+}
+
+/// The help of a command and of all below it.
+fn help_of(world: &World, command: &[&str]) -> String {
+    let mut help = world.run(&[command, &["--help"]].concat()).stdout;
+    let below = help.split("Commands:\n").nth(1).and_then(|below| below.split("\n\n").next());
+    let below = below.unwrap_or_default().to_owned();
+    let words = below.lines().filter_map(|line| line.strip_prefix("  ")?.split(' ').next());
+    for word in words.filter(|word| !word.is_empty() && *word != "help") {
+        help += &help_of(world, &[command, &[word]].concat());
+    }
+    help
 }
 
 #[test]

@@ -11,6 +11,7 @@ mod dialogues;
 mod frozen;
 mod hints;
 mod hostile;
+mod installed;
 mod interface;
 mod journal;
 #[cfg(target_os = "linux")]
@@ -24,6 +25,8 @@ mod policies;
 mod processes;
 mod prompts;
 mod readme;
+mod reload;
+mod replay;
 mod sandbox;
 mod sessions;
 mod setup;

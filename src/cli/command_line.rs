@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueHint};
 
+use super::policy::PolicyArgs;
 use super::practice_agent::PracticeArgs;
 
 #[derive(Parser)]
@@ -98,6 +99,8 @@ pub(super) enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Install, remove, list and replay policies
+    Policy(PolicyArgs),
     /// Show how it works on sample projects, with no account and no network
     Demo,
     /// Print a script that completes this program's command line

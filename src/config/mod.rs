@@ -26,7 +26,7 @@ mod words;
 #[cfg(test)]
 mod tests;
 
-pub use edit::{Edit, EditError, Editor, NewAgent};
+pub use edit::{Choice, Edit, EditError, Editor, Locked, NewAgent, SetPolicy};
 pub use error::{LoadError, LookupError};
 pub use loader::Loader;
 pub use model::{

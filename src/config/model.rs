@@ -111,6 +111,8 @@ pub struct Settings {
     pub cache: CacheSettings,
     /// For how many days the journal keeps its records; 0 is as long as there is room.
     pub job_retention_days: u32,
+    /// Keep what policies are given and decide.
+    pub record_policies: bool,
     /// The policies of those who choose none.
     pub policies: PolicyNames,
     /// Limits of policies that differ from the built-in ones.
@@ -132,6 +134,7 @@ impl Default for Settings {
             command: vec!["claude".to_owned()],
             cache: CacheSettings::default(),
             job_retention_days: 0,
+            record_policies: false,
             policies: PolicyNames::default(),
             policy_limits: LimitOverrides::default(),
         }

@@ -15,7 +15,7 @@ use crate::agent::ask;
 use crate::config::{Config, ProblemKind};
 use crate::policy::aggregate::Aggregate;
 use crate::policy::dialogue::Dialogue;
-use crate::policy::{Kind as _, Stepper, describe, prompt};
+use crate::policy::{KINDS, Kind as _, describe, prompt};
 
 /// How long a program may take to say its version.
 const VERSION_PATIENCE: Duration = Duration::from_secs(10);
@@ -157,7 +157,7 @@ impl Dispatcher {
     /// A policy that nobody chooses: it may be of any kind.
     async fn unchosen(self: &Arc<Self>, config: &Config, name: &str) -> Check {
         let mut problems = Vec::new();
-        for kind in [prompt::KIND, describe::KIND, Aggregate::NAME, Dialogue::NAME] {
+        for kind in KINDS {
             match self.loads(config, kind, name).await {
                 Ok(title) => {
                     let message = format!("{kind}: {title}, which nobody chooses");
@@ -178,17 +178,8 @@ impl Dispatcher {
         name: &str,
     ) -> Result<String, String> {
         let Chosen { source, .. } = Chosen::of(config, kind, name)?;
-        let title = match kind {
-            prompt::KIND => self.policies.prompt(&source).await.map(|policy| policy.title()),
-            describe::KIND => self.policies.describe(&source).await.map(|policy| policy.title()),
-            Aggregate::NAME => Stepper::<Aggregate>::load(&self.policies, &source)
-                .await
-                .map(|policy| policy.title()),
-            _ => Stepper::<Dialogue>::load(&self.policies, &source)
-                .await
-                .map(|policy| policy.title()),
-        };
-        title.map_err(|error| error.to_string())
+        let loaded = self.policies.loads(&source, kind).await;
+        loaded.map(|policy| policy.title).map_err(|error| error.to_string())
     }
 }
 

@@ -5,7 +5,7 @@ use super::reply::Refusal;
 use crate::config::{Config, LimitOverrides, OnError};
 use crate::policy::aggregate::Aggregate;
 use crate::policy::dialogue::Dialogue;
-use crate::policy::{self, ComponentSource, Kind as _, Limits, Source};
+use crate::policy::{self, ComponentSource, Installed, Kind as _, Limits, Source};
 
 /// The built-in policy that stands in for one that fails, with an empty config.
 pub(super) fn stand_in(kind: &str) -> &'static str {
@@ -34,7 +34,7 @@ impl Chosen {
             return Ok(Self { source: built_in(config, name), stand_in: None });
         };
         let component = match &entry.component {
-            Some(path) => ComponentSource::File(path.clone()),
+            Some(path) => ComponentSource::at(path.clone(), &Installed::beside(&config.file)),
             None => ComponentSource::BuiltIn(name.to_owned()),
         };
         let source = Source {
@@ -115,6 +115,12 @@ fn limits(set: LimitOverrides) -> Limits {
         output_mib: or(set.output_mib, default.output_mib),
         log_kib: or(set.log_kib, default.log_kib),
     }
+}
+
+/// What the calls of this policy may use.
+pub(super) fn limits_of(config: &Config, name: &str) -> Limits {
+    let entry = config.policy(name).and_then(Result::ok);
+    limits(entry.map_or(config.settings.policy_limits, |entry| config.limits(entry)))
 }
 
 fn built_in(config: &Config, name: &str) -> Source {

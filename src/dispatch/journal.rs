@@ -2,7 +2,7 @@
 //! wait: a reply goes out first, and what could not be written is told once.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -40,6 +40,8 @@ pub(super) struct Journal {
     written: AtomicU32,
     /// It was told what is wrong with the store.
     told: AtomicBool,
+    /// How many bytes of decisions wait to be written.
+    pub(super) undecided: Arc<AtomicUsize>,
 }
 
 /// The record of a dispatch that is not over. Dropped, what was begun is ended.
@@ -55,7 +57,8 @@ impl Journal {
     /// A journal in this store, which is not touched yet.
     pub(super) fn new(store: Store) -> Self {
         let (written, told) = (AtomicU32::new(0), AtomicBool::new(false));
-        Self { store, owner: OnceLock::new(), written, told }
+        let undecided = Arc::default();
+        Self { store, owner: OnceLock::new(), written, told, undecided }
     }
 
     /// The record of a request that comes in.

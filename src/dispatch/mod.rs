@@ -12,9 +12,10 @@
 //! child; `journal` writes down what came of it, and `traceparent` is how a run below knows
 //! whose it is. `forms` are the loops around it: several at once, and dialogues; `listener` is
 //! who hears meanwhile what happens. `listing` says whom one can ask and `checkup` what is
-//! amiss, `additions` changes that, and `describe` has projects describe themselves;
-//! `choice` tells which policy serves, and `by_name` holds what callers share for as long
-//! as one of them has it.
+//! amiss, `additions` changes that, `installed` does the same with policies, and `describe` has
+//! projects describe themselves; `choice` tells which policy serves, `recorder` keeps what
+//! policies decide and `replay` has another one decide it again, and `by_name` holds what
+//! callers share for as long as one of them has it.
 //!
 //! A run lives here, not with its caller: callers have a seat and wait. When the last
 //! one leaves, the run is cancelled, and still brought to its end.
@@ -29,6 +30,7 @@ mod claims;
 mod describe;
 mod flights;
 mod forms;
+mod installed;
 mod journal;
 mod key;
 mod lineage;
@@ -37,6 +39,8 @@ mod listing;
 mod patience;
 mod plan;
 mod prompt;
+mod recorder;
+mod replay;
 pub mod reply;
 pub mod request;
 mod scan;
@@ -65,10 +69,12 @@ pub use cache::CacheStats;
 pub use checkup::{Check, Status};
 pub use describe::Described;
 pub use forms::{Aggregated, Dialogue, DialogueReply, Parallel, ParallelReply, Spoken, Step};
+pub use installed::{NewPolicy, PolicyAdded, PolicyEntry, PolicyRemoved, PolicyState, PolicyUse};
 pub use lineage::Lineage;
 pub use listener::{Heard, Listener, News, summary};
 pub use listing::{AgentEntry, Health, Listing};
 pub use plan::Preview;
+pub use replay::{Count, Difference, Replay, ReplayCall};
 pub use reply::{Refusal, Reply};
 pub use request::{Conversation, Form, Request};
 pub use scan::{Scan, Skipped};
@@ -424,6 +430,7 @@ impl Dispatcher {
         let in_use = |_| sessions::still_in_use(session.id(), patience);
         // Sessions are waited for no longer than the run itself may take: two that wait for
         // each other's would do so for ever.
+        let plan_records = plan.config.settings.record_policies;
         let deadline = Instant::now() + patience;
         let turn = timeout_at(deadline, self.sessions.turn(session.id())).await.map_err(in_use)?;
         loop {
@@ -434,7 +441,7 @@ impl Dispatcher {
             let slot = self.slots.acquire(Class::Interactive).await;
             // At once, as either takes another thread. Writing a prompt in vain costs nothing.
             let lock = self.sessions.claim(session.id(), &run);
-            match tokio::join!(lock, self.word(plan)) {
+            match tokio::join!(lock, self.word(plan, plan_records)) {
                 (Some(lock), Ok(reader)) => return Ok(Ready { lock, turn, slot, reader }),
                 (Some(_lock), Err(failure)) => return Err(failure),
                 (None, _) => {}

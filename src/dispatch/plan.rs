@@ -73,7 +73,7 @@ impl Dispatcher {
             Ok(plan) => plan,
             Err(failure) => return Ok(Err(Reply::not_run(&agent, failure))),
         };
-        let reader = match self.word(&mut plan).await {
+        let reader = match self.word(&mut plan, false).await {
             Ok(reader) => reader,
             Err(failure) => return Ok(Err(Reply::not_run(&agent, failure))),
         };
@@ -118,8 +118,9 @@ impl Dispatcher {
     }
 
     /// Has the policy write the prompt of what is planned.
-    pub(super) async fn word(&self, plan: &mut Plan) -> Result<Reader, Failure> {
-        let worded = prompt::word(&self.policies, &plan.policy, plan.seen.clone()).await?;
+    pub(super) async fn word(&self, plan: &mut Plan, record: bool) -> Result<Reader, Failure> {
+        let witness = self.recorder(record, [&*plan.seen.agent.name], &plan.run.run);
+        let worded = prompt::word(&self.policies, &plan.policy, plan.seen.clone(), witness).await?;
         let Worded { user, system, reader } = worded;
         plan.run.prompt = user;
         plan.run.system = system;

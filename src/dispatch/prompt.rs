@@ -9,7 +9,7 @@ use super::request::Request;
 use crate::agent::{ErrorType, Failure, RunRequest, Session};
 use crate::config::Agent;
 use crate::policy::prompt::{self, Edit, Meaning, Prompt};
-use crate::policy::{self, Host, PolicyError, Source, Told};
+use crate::policy::{self, Host, PolicyError, Source, Told, Witness};
 
 /// A request in the words of its policy.
 pub(super) struct Worded {
@@ -51,13 +51,14 @@ pub(super) async fn word(
     host: &Arc<Host>,
     chosen: &Chosen,
     seen: prompt::Request,
+    witness: Option<Witness>,
 ) -> Result<Worded, Failure> {
-    match (render(host, &chosen.source, &seen).await, &chosen.stand_in) {
+    match (render(host, &chosen.source, &seen, witness.clone()).await, &chosen.stand_in) {
         (Ok((rendered, policy)), _) => Ok(worded(rendered, policy, seen, None)),
         (Err(error), Some(stand_in)) => {
             tracing::info!(agent = seen.agent.name, %error, "the built-in prompt policy stands in");
             let (rendered, policy) =
-                render(host, stand_in, &seen).await.map_err(|error| failure(&error))?;
+                render(host, stand_in, &seen, witness).await.map_err(|error| failure(&error))?;
             Ok(worded(rendered, policy, seen, Some(error)))
         }
         (Err(error), None) => Err(failure(&error)),
@@ -84,8 +85,9 @@ async fn render(
     host: &Arc<Host>,
     source: &Source,
     seen: &prompt::Request,
+    witness: Option<Witness>,
 ) -> Result<(prompt::Rendered, Prompt), PolicyError> {
-    let policy = host.prompt(source).await?;
+    let policy = host.prompt(source).await?.watched(witness);
     let rendered = policy.render(seen).await?;
     Ok((rendered, policy))
 }

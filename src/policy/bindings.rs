@@ -8,11 +8,9 @@ pub(super) const PACKAGE: &str = "agent-dispatch:policy/";
 /// The version of it that this host offers.
 pub(super) const VERSION: &str = "0.1.0";
 
-// Serialize: what a policy is given is part of what tells two requests apart.
 wasmtime::component::bindgen!({
     path: "wit/0.1.0",
     world: "prompt-policy",
-    additional_derives: [serde::Serialize],
 });
 
 /// The world of describe policies; what all kinds share is that of the one above.
@@ -34,7 +32,7 @@ pub(super) mod aggregate {
     wasmtime::component::bindgen!({
         path: "wit/0.1.0",
         world: "aggregate-policy",
-        with: {
+            with: {
             "agent-dispatch:policy/types": super::agent_dispatch::policy::types,
             "agent-dispatch:policy/host": super::agent_dispatch::policy::host,
         },
@@ -46,7 +44,7 @@ pub(super) mod dialogue {
     wasmtime::component::bindgen!({
         path: "wit/0.1.0",
         world: "dialogue-policy",
-        with: {
+            with: {
             "agent-dispatch:policy/types": super::agent_dispatch::policy::types,
             "agent-dispatch:policy/host": super::agent_dispatch::policy::host,
         },

@@ -42,6 +42,9 @@ pub(crate) struct Loaded {
     pub(super) version: &'static dyn Version,
 }
 
+/// A component that is linked, and the version of the interface that it is called by.
+pub(super) type Linked = (InstancePre<State>, &'static dyn Version);
+
 /// Checks what a compiled component imports and that it exports `kind`, and
 /// links it. Shapes are only checked by the first instantiation.
 pub(super) fn link(
@@ -49,7 +52,7 @@ pub(super) fn link(
     component: &Component,
     kind: &str,
     versions: &[&'static dyn Version],
-) -> Result<(InstancePre<State>, &'static dyn Version), Failure> {
+) -> Result<Linked, Failure> {
     let ty = component.component_type();
     let version = version_of(ty.exports(engine).map(|(name, _)| name), kind, versions)?;
     let imports: Vec<&str> = ty.imports(engine).map(|(name, _)| name).collect();

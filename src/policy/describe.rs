@@ -53,6 +53,11 @@ impl Describe {
         self.0.title()
     }
 
+    /// The digest of the component, in hexadecimal.
+    pub fn digest(&self) -> &str {
+        self.0.digest()
+    }
+
     /// Describes the project in this directory. `held` is let go when nobody looks at the
     /// directory any more, which on a hanging file system is later than this returns.
     ///

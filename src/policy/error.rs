@@ -1,6 +1,7 @@
 //! How a policy can fail, as the person who chose it reads it.
 
 use std::fmt;
+use std::path::Path;
 use std::sync::Arc;
 
 use super::bindings::VERSION;
@@ -65,6 +66,9 @@ pub enum Failure {
         /// Why.
         reason: String,
     },
+    /// The component is not the one that was installed.
+    #[error("{0}")]
+    Changed(Box<Changed>),
     /// The bytes are no component, or none that this host can run.
     #[error("{0}")]
     Unusable(String),
@@ -122,7 +126,33 @@ pub enum Failure {
     Host(String),
 }
 
+/// A component that is not the one that was installed.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error(
+    "its component {file} is not the one that was installed: policies.lock has the digest {installed}, and the file {found}. To use it all the same, install it again: agent-dispatch policy add {name} FILE"
+)]
+pub struct Changed {
+    /// The policy.
+    pub name: String,
+    /// The file.
+    pub file: String,
+    /// The digest under which it was installed.
+    pub installed: String,
+    /// The digest that it has.
+    pub found: String,
+}
+
 impl Failure {
+    /// The failure of a component that is not the one that was installed under this name.
+    pub fn changed(name: &str, file: &Path, installed: &str, found: &str) -> Self {
+        Self::Changed(Box::new(Changed {
+            name: name.to_owned(),
+            file: file.display().to_string(),
+            installed: installed.to_owned(),
+            found: found.to_owned(),
+        }))
+    }
+
     /// The failure of a component whose shapes are not those of the interface.
     pub(super) fn misfit(error: &wasmtime::Error) -> Self {
         let reason = text::shown(&format!("{error:#}"), text::SAID);

@@ -3,16 +3,26 @@
 use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, OnceLock};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
 
 use tokio::sync::Semaphore;
 use wasmtime::Engine;
 
 use super::compile::Compiler;
+use super::component::Linked;
 use super::component::{self, Loaded};
 use super::error::{Failure, PolicyError};
-use super::source::{ComponentSource, Source};
-use super::{engine, metadata, versions};
+use super::metadata::Metadata;
+use super::source::{self, ComponentSource, Read, Source, Stamp, Unread};
+use super::steps::Stepper;
+use super::{aggregate, describe, dialogue, engine, prompt, versions};
 use crate::lock::lock;
+
+/// How long somebody is waited for who seems to be writing a component, and how often it is
+/// looked at meanwhile.
+const PATIENCE: Duration = Duration::from_millis(300);
+const LOOK_AGAIN: Duration = Duration::from_millis(10);
 
 /// The host of all policies of a process: one engine, started by the first call.
 pub struct Host {
@@ -86,6 +96,7 @@ impl Host {
             Some(loaded) if source.component.is_unchanged(&loaded.stamp) => {
                 Some(loaded.identity.digest.clone())
             }
+            // Whoever is writing is not waited for here.
             _ => Some(source.component.read(kind).ok()?.digest),
         }
     }
@@ -102,32 +113,76 @@ impl Host {
         }))
     }
 
+    /// Reads, compiles and links. Who is just writing the file is waited for, but not for long.
     fn load_now(
         &self,
         source: &Source,
         kind: &'static str,
         found: Option<Arc<Loaded>>,
     ) -> Result<Loaded, PolicyError> {
-        let read =
-            source.component.read(kind).map_err(|failure| source.error(Arc::default(), failure))?;
-        // A file that was touched and not changed.
-        if let Some(found) = found
-            && found.identity.digest == read.digest
-        {
-            let (identity, instance) = (Arc::clone(&found.identity), found.instance.clone());
-            let version = found.version;
-            return Ok(Loaded { identity, stamp: read.stamp, instance, version });
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let read = read(source, kind, found.is_some(), deadline)?;
+            // A file that was touched and not changed.
+            if let Some(found) = &found
+                && found.identity.digest == read.digest
+            {
+                let (identity, instance) = (Arc::clone(&found.identity), found.instance.clone());
+                let version = found.version;
+                return Ok(Loaded { identity, stamp: read.stamp, instance, version });
+            }
+            let Metadata { identity, is_cut_off, .. } = Metadata::of(&read.bytes, &read.digest);
+            let identity = Arc::new(identity);
+            match self.link(&read, kind) {
+                Ok((instance, version)) => {
+                    return Ok(Loaded { identity, stamp: read.stamp, instance, version });
+                }
+                // The first half of what somebody writes looks like this.
+                Err(_) if is_cut_off && changes(source, &read.stamp, deadline) => {}
+                Err(failure) => {
+                    let failure = if is_cut_off { cut_off(failure, &read) } else { failure };
+                    return Err(source.error(identity, failure));
+                }
+            }
         }
-        let identity = Arc::new(metadata::identity(&read.bytes, &read.digest));
-        let linked = component::check_beginning(&read.bytes)
-            .and_then(|()| self.engine())
-            .and_then(|engine| {
-                let component = self.compiler.load(engine, &read.bytes, &read.digest)?;
-                component::link(engine, &component, kind, versions::ALL)
-            })
-            .map_err(|failure| source.error(Arc::clone(&identity), failure))?;
-        let (instance, version) = linked;
-        Ok(Loaded { identity, stamp: read.stamp, instance, version })
+    }
+
+    fn link(&self, read: &Read, kind: &'static str) -> Result<Linked, Failure> {
+        component::check_beginning(&read.bytes)?;
+        let engine = self.engine()?;
+        let component = self.compiler.load(engine, &read.bytes, &read.digest)?;
+        component::link(engine, &component, kind, versions::ALL)
+    }
+
+    /// Loads a policy as the calls of this kind do, its config checked, and says what it is.
+    ///
+    /// # Errors
+    ///
+    /// Anything that keeps the policy from being used.
+    pub async fn loads(
+        self: &Arc<Self>,
+        source: &Source,
+        kind: &str,
+    ) -> Result<Loadable, PolicyError> {
+        let (title, digest) = match kind {
+            prompt::KIND => {
+                let policy = self.prompt(source).await?;
+                (policy.title(), policy.digest().to_owned())
+            }
+            describe::KIND => {
+                let policy = self.describe(source).await?;
+                (policy.title(), policy.digest().to_owned())
+            }
+            aggregate::KIND => {
+                let policy = Stepper::<aggregate::Aggregate>::load(self, source).await?;
+                (policy.title(), policy.digest().to_owned())
+            }
+            _ => {
+                let policy = Stepper::<dialogue::Dialogue>::load(self, source).await?;
+                (policy.title(), policy.digest().to_owned())
+            }
+        };
+        Ok(Loadable { title, digest })
     }
 
     fn engine(&self) -> Result<&Engine, Failure> {
@@ -149,6 +204,58 @@ impl Host {
             all.clear();
         }
         all.insert(checked(kind, loaded, config));
+    }
+}
+
+/// A policy that can be used.
+#[derive(Debug)]
+pub struct Loadable {
+    /// Its name and, in brackets, which component it is.
+    pub title: String,
+    /// The digest of the component, in hexadecimal.
+    pub digest: String,
+}
+
+/// Reads a component. One that was there before and is gone may be about to be replaced.
+fn read(
+    source: &Source,
+    kind: &'static str,
+    was_there: bool,
+    deadline: Instant,
+) -> Result<Read, PolicyError> {
+    let read = || {
+        source.component.read(kind).map_err(|unread| match unread {
+            Unread::Failed(failure) if was_there && Instant::now() < deadline => {
+                Unread::ForNow(failure)
+            }
+            other => other,
+        })
+    };
+    source::waiting(read).map_err(|unread| source.error(Arc::default(), unread.failure()))
+}
+
+/// Is the file changed within this time, if somebody has only just written to it?
+fn changes(source: &Source, stamp: &Stamp, deadline: Instant) -> bool {
+    if stamp.as_ref().is_none_or(source::Stamps::is_settled) {
+        return false;
+    }
+    while !source.component.is_another(stamp) {
+        if Instant::now() >= deadline {
+            return false;
+        }
+        sleep(LOOK_AGAIN);
+    }
+    true
+}
+
+/// What is wrong with a component that ends too early, and what to do about it.
+fn cut_off(failure: Failure, read: &Read) -> Failure {
+    match failure {
+        Failure::Compile(reason) => Failure::Compile(format!(
+            "{reason}. It ends after {} bytes, as one does that is only half written: build or copy it again, and the next call uses it",
+            read.bytes.len()
+        )),
+        other => other,
     }
 }
 

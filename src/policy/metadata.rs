@@ -1,39 +1,79 @@
-//! What a component says about itself in its custom sections.
+//! What a component says about itself, without its being run.
+
+use std::path::Path;
 
 use wasmparser::{ComponentName, KnownCustom, Parser, Payload};
 
-use super::error::Identity;
-use super::text;
+use super::bindings::PACKAGE;
+use super::error::{Failure, Identity};
+use super::{KINDS, source, text};
 
 /// Longest name or version that is shown, in characters.
 const SHOWN: usize = 64;
 
-/// The component's own name and version beside its digest. Bytes that cannot be
-/// parsed have neither; what is wrong with them is the compiler's to say.
-pub(super) fn identity(bytes: &[u8], digest: &str) -> Identity {
-    let mut identity = Identity { digest: digest.to_owned(), ..Identity::default() };
-    let mut depth = 0_u32;
-    for payload in Parser::new(0).parse_all(bytes) {
-        match payload {
-            Ok(Payload::ModuleSection { .. } | Payload::ComponentSection { .. }) => depth += 1,
-            Ok(Payload::End(_)) => depth = depth.saturating_sub(1),
-            Ok(Payload::CustomSection(section)) if depth == 0 => match section.as_known() {
-                KnownCustom::ComponentName(names) => {
-                    for name in names.into_iter().flatten() {
-                        if let ComponentName::Component { name, .. } = name {
-                            identity.name = Some(text::shown(name, SHOWN));
+/// What a component's bytes say.
+#[derive(Debug, Default)]
+pub struct Metadata {
+    /// Its name, its version and its digest.
+    pub identity: Identity,
+    /// The kinds of policies that it exports, whatever the version.
+    pub kinds: Vec<&'static str>,
+    /// There is no end to it, or nothing that it exports: somebody may be writing it.
+    pub(super) is_cut_off: bool,
+}
+
+impl Metadata {
+    /// Reads a component's file and what it says; gives the bytes too. Blocks.
+    ///
+    /// # Errors
+    ///
+    /// Why the file cannot be read.
+    pub fn read(path: &Path) -> Result<(Self, Vec<u8>), Failure> {
+        let read = source::read_at(path)?;
+        Ok((Self::of(&read.bytes, &read.digest), read.bytes))
+    }
+
+    /// What the bytes with this digest say. Bytes that cannot be parsed say nothing; what is
+    /// wrong with them is the compiler's to say.
+    pub(super) fn of(bytes: &[u8], digest: &str) -> Self {
+        let mut found = Self::default();
+        digest.clone_into(&mut found.identity.digest);
+        let (mut depth, mut exports) = (0_u32, 0_u32);
+        for payload in Parser::new(0).parse_all(bytes) {
+            match payload {
+                Ok(Payload::ModuleSection { .. } | Payload::ComponentSection { .. }) => depth += 1,
+                Ok(Payload::End(_)) => depth = depth.saturating_sub(1),
+                Ok(Payload::CustomSection(section)) if depth == 0 => match section.as_known() {
+                    KnownCustom::ComponentName(names) => {
+                        for name in names.into_iter().flatten() {
+                            if let ComponentName::Component { name, .. } = name {
+                                found.identity.name = Some(text::shown(name, SHOWN));
+                            }
                         }
                     }
+                    _ if section.name() == "version" => {
+                        let version = std::str::from_utf8(section.data()).ok();
+                        let version = version.map(|version| text::shown(version, SHOWN));
+                        found.identity.version = version;
+                    }
+                    _ => {}
+                },
+                Ok(Payload::ComponentExportSection(section)) if depth == 0 => {
+                    for export in section.into_iter().flatten() {
+                        exports += 1;
+                        let name = export.name.name.strip_prefix(PACKAGE).unwrap_or_default();
+                        let name = name.split('@').next().unwrap_or_default();
+                        found.kinds.extend(KINDS.iter().filter(|kind| **kind == name));
+                    }
                 }
-                _ if section.name() == "version" => {
-                    let version = std::str::from_utf8(section.data()).ok();
-                    identity.version = version.map(|version| text::shown(version, SHOWN));
+                Ok(_) => {}
+                Err(error) => {
+                    found.is_cut_off = error.message().contains("unexpected end");
+                    break;
                 }
-                _ => {}
-            },
-            Ok(_) => {}
-            Err(_) => break,
+            }
         }
+        found.is_cut_off |= exports == 0;
+        found
     }
-    identity
 }

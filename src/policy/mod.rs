@@ -5,10 +5,12 @@
 //! instance, and says in one error which policy failed, at what, and why. It
 //! knows nothing of agents, processes or the config file.
 //!
-//! - `source`: where a component's bytes come from, and how a change is noticed
+//! - `source`: where a component's bytes come from, and how a change is noticed;
+//!   [`Installed`]: what vouches for those that were installed
 //! - `compile`: bytes to machine code, in a child process, kept on disk
 //! - `component`: what a component exports and imports; `metadata`: what it calls
 //!   itself
+//! - `json`: what crosses into a policy and back, written down
 //! - `call`: one call in the sandbox; `limits` and `state`: what it may use and has
 //!   used; `wasi`, `stderr` and `text`: what it sees and says
 //! - `versions`: which versions of the interface there are, and how each is called
@@ -27,6 +29,8 @@ pub mod dialogue;
 mod engine;
 mod error;
 mod host;
+mod installed;
+mod json;
 mod limits;
 mod metadata;
 mod pieces;
@@ -40,12 +44,20 @@ mod steps;
 mod text;
 mod versions;
 mod wasi;
+mod witness;
 
 pub use built_in::names as built_in_names;
 pub use compile::compile_main;
-pub use error::{Failure, PolicyError};
-pub use host::Host;
+pub use error::{Changed, Failure, Identity, PolicyError};
+pub use host::{Host, Loadable};
+pub use installed::{Installed, Line, Lock};
 pub use limits::Limits;
+pub use metadata::Metadata;
 pub use source::{ComponentSource, Source};
 pub(crate) use steps::{Kind, Stepper};
 pub use text::Told;
+pub use witness::{Decided, Witness};
+
+/// The kinds of policies.
+pub const KINDS: [&str; 4] =
+    [prompt::KIND, describe::KIND, aggregate::Aggregate::NAME, dialogue::Dialogue::NAME];

@@ -9,6 +9,7 @@ use super::ready::Ready;
 use super::source::Source;
 use super::text::{SAID, Share, Told, shown};
 use super::versions::Call;
+use super::witness::Witness;
 use serde_json::Value;
 
 pub use super::bindings::agent_dispatch::policy::types::{
@@ -58,6 +59,13 @@ impl Host {
 }
 
 impl Prompt {
+    /// The same with somebody who hears what it decides.
+    #[must_use]
+    pub fn watched(mut self, witness: Option<Witness>) -> Self {
+        self.0.witness = witness;
+        self
+    }
+
     /// The policy's name and, in brackets, which component it is.
     pub fn title(&self) -> String {
         self.0.title()
@@ -79,8 +87,11 @@ impl Prompt {
         if size > mebibytes(self.0.limits.input_mib) {
             return Err(self.error(Failure::TooLong { size, value: self.0.limits.input_mib }));
         }
+        let input = self.0.input(Some(request), None::<&Reply>, None);
         let request = request.clone();
-        let rendered = self.0.call(move |call| call.loaded.version.render(call, &request)).await?;
+        let rendered = self.0.call(move |call| call.loaded.version.render(call, &request)).await;
+        self.0.tell((KIND, "render"), input, &rendered);
+        let rendered = rendered?;
         if rendered.user.trim().is_empty() {
             return Err(self.error(Failure::BadDecision("the prompt is empty".into())));
         }
@@ -110,10 +121,12 @@ impl Prompt {
         texts.extend(told.texts());
         let share = self.share(&texts);
         let (request, reply, text) = (fit(request, share), told.fit(share), told.text);
+        let input = self.0.input(Some(&request), Some(&reply), None);
         let interpret =
             move |call: &mut Call<'_>| call.loaded.version.interpret(call, &request, &reply);
-        let interpretation = self.0.call(interpret).await?;
-        self.meaning(interpretation, text)
+        let interpretation = self.0.call(interpret).await;
+        self.0.tell((KIND, "interpret"), input, &interpretation);
+        self.meaning(interpretation?, text)
     }
 
     /// Refuses what would harm the reply, before anything of it is changed.

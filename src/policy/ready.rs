@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use serde::Serialize;
 use wasmtime::Store;
 
 use super::Host;
@@ -14,6 +15,7 @@ use super::source::Source;
 use super::state::State;
 use super::text::{SAID, shown};
 use super::versions::Call;
+use super::witness::{self, Decided, Given, Input, Witness};
 
 /// What a guest's function returns: its value, its own error, or that of its call.
 pub(crate) type Returned<T> = wasmtime::Result<Result<T, types::PolicyError>>;
@@ -24,6 +26,8 @@ pub(super) struct Ready {
     loaded: Arc<Loaded>,
     config: String,
     pub(super) limits: Limits,
+    /// Who hears what it decides.
+    pub(super) witness: Option<Witness>,
 }
 
 impl Ready {
@@ -39,6 +43,7 @@ impl Ready {
             loaded: host.load(source, kind).await?,
             config: source.config.clone(),
             limits: source.limits,
+            witness: None,
         };
         if !host.is_checked(kind, &ready.loaded, &ready.config) {
             if ready.config.len() > limits::CONFIG_BYTES {
@@ -80,6 +85,37 @@ impl Ready {
                 types::PolicyError::Failed(said) => Failure::Failed(shown(&said, SAID)),
             })),
             Err(failure) => Err(self.error(failure)),
+        }
+    }
+
+    /// What a call is given, as somebody wants to hear it; `None` where nobody does.
+    pub(super) fn input<R: Serialize, S: Serialize>(
+        &self,
+        request: Option<&R>,
+        reply: Option<&S>,
+        situation: Option<&S>,
+    ) -> Option<Given> {
+        self.witness.as_ref()?;
+        let config = serde_json::from_str(&self.config).unwrap_or_default();
+        Some(Given(witness::json(&Input { config, request, reply, situation })))
+    }
+
+    /// Tells what came of a call with this input.
+    pub(super) fn tell<D: Serialize>(
+        &self,
+        (kind, function): (&'static str, &'static str),
+        input: Option<Given>,
+        decided: &Result<D, PolicyError>,
+    ) {
+        if let (Some(witness), Some(Given(input))) = (&self.witness, input) {
+            witness(Decided {
+                kind,
+                function,
+                policy: self.name.clone(),
+                digest: self.digest().to_owned(),
+                input,
+                decision: witness::decision(decided),
+            });
         }
     }
 

@@ -3,6 +3,9 @@
 use std::marker::PhantomData;
 use std::sync::Arc;
 
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
 use super::bindings::agent_dispatch::policy::types::Piece;
 use super::error::{Failure, PolicyError};
 use super::host::Host;
@@ -11,6 +14,7 @@ use super::pieces;
 use super::ready::{Ready, Returned};
 use super::source::Source;
 use super::versions::Call;
+use super::witness::Witness;
 
 /// Such a kind: what crosses into the sandbox and back.
 pub(crate) trait Kind: Send + Sync + 'static {
@@ -19,9 +23,9 @@ pub(crate) trait Kind: Send + Sync + 'static {
     /// All that has happened so far.
     type Situation<'a>: Situation<Kind = Self> + Send + Sync;
     /// The same as far as it fits into the sandbox.
-    type Seen: Send + 'static;
+    type Seen: Serialize + DeserializeOwned + Send + 'static;
     /// What happens next.
-    type Decision: Send + 'static;
+    type Decision: Serialize + Send + 'static;
 
     /// Asks a fresh instance what happens next.
     fn step(call: &mut Call<'_>, seen: &Self::Seen) -> Returned<Self::Decision>;
@@ -60,17 +64,38 @@ impl<K: Kind> Stepper<K> {
         self.ready.title()
     }
 
+    /// The digest of the component, in hexadecimal.
+    pub(crate) fn digest(&self) -> &str {
+        self.ready.digest()
+    }
+
     /// Asks what happens next. A decision that does not fit the situation is an error.
     pub(crate) async fn step(
         &self,
         situation: &K::Situation<'_>,
     ) -> Result<K::Decision, PolicyError> {
         let seen = situation.fit(mebibytes(self.ready.limits.input_mib));
-        let decision = self.ready.call(move |call| K::step(call, &seen)).await?;
+        let decision = self.step_seen(seen).await?;
         match situation.problem(&decision) {
             None => Ok(decision),
             Some(problem) => Err(self.ready.error(Failure::BadDecision(problem))),
         }
+    }
+
+    /// Asks what happens next in a situation as a policy sees it. Whether the decision fits
+    /// is not looked at.
+    pub(crate) async fn step_seen(&self, seen: K::Seen) -> Result<K::Decision, PolicyError> {
+        let input = self.ready.input(None::<&()>, None, Some(&seen));
+        let decision = self.ready.call(move |call| K::step(call, &seen)).await;
+        self.ready.tell((K::NAME, "step"), input, &decision);
+        decision
+    }
+
+    /// The same with somebody who hears what it decides.
+    #[must_use]
+    pub(crate) fn watched(mut self, witness: Option<Witness>) -> Self {
+        self.ready.witness = witness;
+        self
     }
 
     /// Puts a text of a decision together, which may name replies of its situation. One

@@ -29,6 +29,7 @@ const STEPS: &[M<'_>] = &[
     M::up(include_str!("journal.sql")),
     M::up(include_str!("replies.sql")),
     M::up(include_str!("answers.sql")),
+    M::up(include_str!("decisions.sql")),
 ];
 
 /// An open file.

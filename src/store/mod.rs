@@ -8,6 +8,7 @@
 //! - [`journal`]: what a record holds and how it is written
 //! - [`usage`]: what the records of an agent add up to
 //! - [`family`]: who asked whom
+//! - [`decisions`]: what policies were given and decided
 //! - [`replies`]: replies that are fetched later
 //! - [`answers`]: answers that are given again
 //!
@@ -15,6 +16,7 @@
 //! It may fail at any time, and nobody waits for it for long: whoever asks goes on without.
 
 pub mod answers;
+pub mod decisions;
 mod error;
 pub mod family;
 mod file;

@@ -7,7 +7,7 @@ mod decisions;
 mod dialogues;
 mod fuzz;
 
-mod guest;
+pub(crate) mod guest;
 
 use std::fs::{self, File};
 use std::os::unix::fs::symlink;

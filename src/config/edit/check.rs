@@ -1,8 +1,10 @@
 //! Did an edit do what was meant and no more? Judged by the reader of the config, not by
 //! the editor.
 
+use std::path::Path;
+
 use super::text::{self, Edited};
-use super::{Edit, NewAgent};
+use super::{Choice, Edit, NewAgent, SetPolicy};
 use crate::config::model::{Agent, AgentCache, Config};
 use crate::config::node::{Entries, Kind, Node};
 use crate::config::paths;
@@ -17,37 +19,41 @@ pub(super) fn did_what_was_meant(
 ) -> bool {
     let (tree, config) = after;
     text::comments(&edited.text).as_ref() == Some(&edited.comments)
-        && agents_are_as_meant(&config, edit)
+        && all_is_as_meant(&config, edit)
         && values_are_kept(before, tree, edit)
 }
 
-/// Apart from the agents of the edit both trees hold the same, in the same order.
+/// Apart from what the edit is about both trees hold the same, in the same order.
 fn values_are_kept(before: Node<'_>, after: Node<'_>, edit: &Edit) -> bool {
-    let is_edited = |name: &str| match edit {
-        Edit::AddAgents(agents) => agents.iter().any(|agent| agent.name == name),
-        Edit::RemoveAgent(removed) => removed == name,
-    };
-    match (rest(before, is_edited), rest(after, is_edited)) {
+    match (rest(before, edit), rest(after, edit)) {
         (Some(before), Some(after)) => all_same(&before, &after),
         _ => false,
     }
 }
 
-/// What is left of the top level without those agents; a section without agents is none.
-fn rest(root: Node<'_>, is_edited: impl Fn(&str) -> bool) -> Option<Entries<'_>> {
-    let mut top = entries(root)?;
-    for (key, value) in &mut top {
-        if key.as_text() == Some("agents") {
-            let agents = std::mem::replace(value, Node::null());
-            let mut agents = entries(agents)?;
-            agents.retain(|(name, _)| !name.as_text().is_some_and(&is_edited));
-            if !agents.is_empty() {
-                value.kind = Kind::Mapping(agents);
-            }
+/// What is left of the top level without what the edit is about; mappings on the way to it
+/// that are empty then are none.
+fn rest<'t>(mut root: Node<'t>, edit: &Edit) -> Option<Entries<'t>> {
+    for path in edit.paths() {
+        strip(&mut root, &path)?;
+    }
+    entries(root)
+}
+
+fn strip(node: &mut Node<'_>, path: &[&str]) -> Option<()> {
+    let Some((key, deeper)) = path.split_first() else { return Some(()) };
+    let mut within = entries(std::mem::replace(node, Node::null()))?;
+    for (name, value) in &mut within {
+        if name.as_text() == Some(key) {
+            strip(value, deeper)?;
         }
     }
-    top.retain(|(key, value)| key.as_text() != Some("agents") || !value.is_empty());
-    Some(top)
+    let goes = |value: &Node<'_>| deeper.is_empty() || value.is_empty();
+    within.retain(|(name, value)| name.as_text() != Some(key) || !goes(value));
+    if !within.is_empty() {
+        node.kind = Kind::Mapping(within);
+    }
+    Some(())
 }
 
 /// The entries of a mapping, or of nothing.
@@ -79,12 +85,49 @@ fn all_same(left: &Entries<'_>, right: &Entries<'_>) -> bool {
 }
 
 /// What was added is read as it was meant, and what was removed is gone.
-fn agents_are_as_meant(after: &Config, edit: &Edit) -> bool {
+fn all_is_as_meant(after: &Config, edit: &Edit) -> bool {
     match edit {
         Edit::AddAgents(agents) => agents.iter().all(|agent| {
             matches!(after.agents.get(&agent.name), Some(Ok(read)) if *read == meant(agent))
         }),
         Edit::RemoveAgent(name) => after.agents.get(name).is_none(),
+        Edit::SetPolicy(policy) => policy_is_as_meant(after, policy),
+        Edit::RemovePolicy(name, choices) => {
+            after.policies.get(name).is_none()
+                && choices.iter().all(|choice| chosen(after, choice) != Some(name))
+        }
+    }
+}
+
+fn policy_is_as_meant(after: &Config, policy: &SetPolicy) -> bool {
+    let Some(Ok(entry)) = after.policies.get(&policy.name) else { return false };
+    let component = policy.component.as_ref().map(|written| {
+        let folder = after.file.parent().unwrap_or(Path::new("/"));
+        paths::tidy(&folder.join(written))
+    });
+    let config = policy.config.clone().map(serde_json::Value::Object);
+    component.is_none_or(|component| entry.component == Some(component))
+        && config.is_none_or(|config| entry.config == config)
+        && policy.choices.iter().all(|choice| chosen(after, choice) == Some(&policy.name))
+}
+
+/// The policy that is chosen there.
+fn chosen<'c>(config: &'c Config, choice: &Choice) -> Option<&'c str> {
+    if let Some(agent) = &choice.agent {
+        let policies = &config.agent(agent).ok()?.policies;
+        return match choice.kind {
+            "prompt" => policies.prompt.as_deref(),
+            "describe" => policies.describe.as_deref(),
+            _ => None,
+        };
+    }
+    let policies = &config.settings.policies;
+    match choice.kind {
+        "prompt" => Some(&policies.prompt),
+        "describe" => Some(&policies.describe),
+        "aggregate" => Some(&policies.aggregate),
+        "dialogue" => Some(&policies.dialogue),
+        _ => None,
     }
 }
 

@@ -90,19 +90,25 @@ pub(super) fn create(config: &Path, bytes: &[u8]) -> Result<bool, EditError> {
     made.map_err(failed("making", &target))
 }
 
+/// Refuses a config that its owner has closed: renaming would go over that.
+pub(super) fn refuse_closed(config: &Path) -> Result<(), EditError> {
+    let target = target(config).map_err(failed("finding", config))?;
+    match target.metadata() {
+        Ok(present) if present.mode() & 0o222 == 0 => Err(EditError::ReadOnly { file: target }),
+        _ => Ok(()),
+    }
+}
+
 /// Replaces the config in one step. It keeps its mode and, where that is possible, its
 /// owner; a new one is for this user alone.
 pub(super) fn replace(config: &Path, bytes: &[u8]) -> Result<(), EditError> {
+    refuse_closed(config)?;
     let target = target(config).map_err(failed("finding", config))?;
     let present = match target.metadata() {
         Ok(metadata) => Some(metadata),
         Err(error) if error.kind() == ErrorKind::NotFound => None,
         Err(error) => return Err(failed("looking at", &target)(error)),
     };
-    // Renaming would go over what its owner has closed.
-    if present.as_ref().is_some_and(|metadata| metadata.mode() & 0o222 == 0) {
-        return Err(EditError::ReadOnly { file: target });
-    }
     write(&target, present.as_ref(), bytes).map_err(failed("writing", &target))
 }
 

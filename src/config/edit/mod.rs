@@ -34,6 +34,72 @@ pub enum Edit {
     AddAgents(Vec<NewAgent>),
     /// Removes the agent of this name.
     RemoveAgent(String),
+    /// Gives a policy of this file its component, and has it chosen.
+    SetPolicy(SetPolicy),
+    /// Removes the policy of this name, where it has an entry, and these choices of it.
+    RemovePolicy(String, Vec<Choice>),
+}
+
+/// A policy that is to stand in the file.
+#[derive(Debug, Clone)]
+pub struct SetPolicy {
+    /// Its name.
+    pub name: String,
+    /// The path of its component, as it is written; the entry's own stays where this is absent.
+    pub component: Option<String>,
+    /// What it is configured with; what is there stays where this is absent.
+    pub config: Option<serde_json::Map<String, serde_json::Value>>,
+    /// Who chooses it from now on.
+    pub choices: Vec<Choice>,
+}
+
+/// A place that says which policy of a kind serves.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Choice {
+    /// The agent that chooses for itself; absent, it is what the settings say.
+    pub agent: Option<String>,
+    /// The kind.
+    pub kind: &'static str,
+}
+
+impl Edit {
+    /// Is there nothing that it would change?
+    pub fn is_empty(&self) -> bool {
+        self.paths().is_empty()
+    }
+
+    /// The keys whose values the edit changes, each as the keys that lead to it.
+    fn paths(&self) -> Vec<Vec<&str>> {
+        match self {
+            Self::AddAgents(agents) => {
+                agents.iter().map(|agent| vec!["agents", agent.name.as_str()]).collect()
+            }
+            Self::RemoveAgent(name) => vec![vec!["agents", name]],
+            Self::SetPolicy(policy) => {
+                let of_entry = [
+                    ("component", policy.component.is_some()),
+                    ("config", policy.config.is_some()),
+                ];
+                let of_entry = of_entry.iter().filter(|(_, set)| *set);
+                let of_entry =
+                    of_entry.map(|(key, _)| vec!["policies", policy.name.as_str(), *key]);
+                of_entry.chain(policy.choices.iter().map(Choice::path)).collect()
+            }
+            Self::RemovePolicy(name, choices) => {
+                let entry = std::iter::once(vec!["policies", name.as_str()]);
+                entry.chain(choices.iter().map(Choice::path)).collect()
+            }
+        }
+    }
+}
+
+impl Choice {
+    fn path(&self) -> Vec<&str> {
+        match &self.agent {
+            Some(agent) => vec!["agents", agent, "policies", self.kind],
+            None => vec!["settings", "policies", self.kind],
+        }
+    }
 }
 
 /// An agent that is to stand in the file; what is `None` is not written.
@@ -92,30 +158,86 @@ impl Editor {
     ///
     /// [`EditError`]; the file is as it was then.
     pub async fn apply(&self, edit: Edit) -> Result<(), EditError> {
+        self.locked(move |locked| locked.prepare(&edit)?.write()).await
+    }
+
+    /// Does this work while nobody else edits the file; waits for that as [`Editor::apply`]
+    /// does. It is done to its end, also where the future is dropped.
+    ///
+    /// # Errors
+    ///
+    /// [`EditError`], also that of the work.
+    pub async fn locked<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Locked) -> Result<T, EditError> + Send + 'static,
+    ) -> Result<T, EditError> {
         let file = self.file.clone();
         let locks = file::lock(&file, self.patience).await?;
-        let editing = tokio::task::spawn_blocking(move || {
-            // To the end of the edit, also where nobody waits for it any more.
+        let working = tokio::task::spawn_blocking(move || {
+            // To the end of the work, also where nobody waits for it any more.
             let _locks = locks;
-            apply(&file, &edit)
+            work(&Locked { file })
         });
-        editing.await.unwrap_or_else(|error| Err(EditError::Lost(error.to_string())))
+        working.await.unwrap_or_else(|error| Err(EditError::Lost(error.to_string())))
     }
 }
 
-/// Makes an edit of a file that is locked.
-fn apply(file: &Path, edit: &Edit) -> Result<(), EditError> {
-    let loader = Loader::new(file);
-    let before = loader.read_text()?.unwrap_or_default();
-    let (tree, config) = loader.understand(&before)?;
-    refuse_pointless(&config, edit)?;
-    let uneditable = || EditError::Uneditable { file: file.to_owned(), by_hand: by_hand(edit) };
-    let edited = text::apply(&before, edit).ok_or_else(uneditable)?;
-    let after = loader.understand(&edited.text).map_err(|_| uneditable())?;
-    if !check::did_what_was_meant(tree, after, &edited, edit) {
-        return Err(uneditable());
+/// A file that nobody else edits. What it does blocks.
+#[derive(Debug)]
+pub struct Locked {
+    file: PathBuf,
+}
+
+/// An edit that is proved and not written yet.
+#[derive(Debug)]
+pub struct Prepared<'l> {
+    file: &'l Path,
+    text: String,
+}
+
+impl Locked {
+    /// The config as it is now.
+    ///
+    /// # Errors
+    ///
+    /// [`EditError::Unloadable`].
+    pub fn config(&self) -> Result<Config, EditError> {
+        let loader = Loader::new(&self.file);
+        let text = loader.read_text()?.unwrap_or_default();
+        Ok(loader.understand(&text).map(|(_, config)| config)?)
     }
-    file::replace(file, edited.text.as_bytes())
+
+    /// Makes an edit, and proves that it does what is meant.
+    ///
+    /// # Errors
+    ///
+    /// [`EditError`].
+    pub fn prepare(&self, edit: &Edit) -> Result<Prepared<'_>, EditError> {
+        let file = &self.file;
+        let loader = Loader::new(file);
+        let before = loader.read_text()?.unwrap_or_default();
+        let (tree, config) = loader.understand(&before)?;
+        refuse_pointless(&config, edit)?;
+        let uneditable = || EditError::Uneditable { file: file.clone(), by_hand: by_hand(edit) };
+        let edited = text::apply(&before, edit).ok_or_else(uneditable)?;
+        let after = loader.understand(&edited.text).map_err(|_| uneditable())?;
+        if !check::did_what_was_meant(tree, after, &edited, edit) {
+            return Err(uneditable());
+        }
+        file::refuse_closed(file)?;
+        Ok(Prepared { file, text: edited.text })
+    }
+}
+
+impl Prepared<'_> {
+    /// Replaces the file in one step.
+    ///
+    /// # Errors
+    ///
+    /// [`EditError`]; the file is as it was then.
+    pub fn write(self) -> Result<(), EditError> {
+        file::replace(self.file, self.text.as_bytes())
+    }
 }
 
 /// Refuses what cannot be meant: an agent that is there already, or one that is not.
@@ -130,6 +252,11 @@ fn refuse_pointless(config: &Config, edit: &Edit) -> Result<(), EditError> {
             Err(error) => Err(EditError::Lookup(error)),
             Ok(_) => Ok(()),
         },
+        Edit::SetPolicy(SetPolicy { choices, .. }) => {
+            let mut agents = choices.iter().filter_map(|choice| choice.agent.as_deref());
+            agents.try_for_each(|agent| config.agent(agent).map(drop).map_err(EditError::Lookup))
+        }
+        Edit::RemovePolicy(..) => Ok(()),
     }
 }
 
@@ -144,5 +271,13 @@ fn by_hand(edit: &Edit) -> String {
         Edit::RemoveAgent(name) => {
             format!("Take the entry '{name}' under `agents` out of it by hand.")
         }
+        Edit::SetPolicy(policy) => {
+            let text = text::apply("", &Edit::SetPolicy(policy.clone()));
+            let text = text.map(|edited| edited.text).unwrap_or_default();
+            format!("Write this into it by hand:\n{}", text.trim_end())
+        }
+        Edit::RemovePolicy(name, _) => format!(
+            "Take the entry '{name}' under `policies` out of it by hand, and what chooses it."
+        ),
     }
 }

@@ -2,9 +2,9 @@
 
 use std::ops::Range;
 
-use yaml_edit::{Document, Mapping, MappingBuilder, MappingEntry, ScalarValue, YamlFile};
+use yaml_edit::{AsYaml, Document, Mapping, MappingBuilder, MappingEntry, ScalarValue, YamlFile};
 
-use super::{Edit, NewAgent};
+use super::{Choice, Edit, NewAgent, SetPolicy};
 
 /// A text after an edit.
 pub(super) struct Edited {
@@ -32,6 +32,27 @@ pub(super) fn apply(text: &str, edit: &Edit) -> Option<Edited> {
             agents.remove(&**name)?;
             // A name that stands twice was one agent.
             while agents.remove(&**name).is_some() {}
+            comments
+        }
+        Edit::SetPolicy(policy) => {
+            let comments = outside(&file, &[]);
+            set_policy(&file, policy)?;
+            comments
+        }
+        Edit::RemovePolicy(name, choices) => {
+            let entry = ["policies", name.as_str()];
+            let choices: Vec<Vec<&str>> = choices.iter().map(Choice::path).collect();
+            let paths = choices.iter().map(Vec::as_slice).chain([&entry[..]]);
+            let removed: Vec<_> = paths
+                .clone()
+                .flat_map(|path| entries_at(&file, path))
+                .map(|entry| lines_of(&entry, text))
+                .collect();
+            let emptied = emptied(&file, &choices);
+            let emptied = emptied.iter().flat_map(|path| entries_at(&file, path));
+            let emptied: Vec<_> = emptied.map(|entry| lines_of(&entry, text)).collect();
+            let comments = outside(&file, &[removed, emptied].concat());
+            paths.for_each(|path| take(&file, path));
             comments
         }
     };
@@ -72,6 +93,113 @@ fn add(file: &YamlFile, agent: &NewAgent) -> Option<()> {
         file.ensure_document().set("agents", agents);
     }
     Some(())
+}
+
+/// Gives a policy what is set of it, and has it chosen.
+fn set_policy(file: &YamlFile, policy: &SetPolicy) -> Option<()> {
+    let SetPolicy { name, component, config, choices } = policy;
+    // JSON is YAML too, as far as it is written without pairs of escapes.
+    let config = config.as_ref().map(serde_json::to_string).transpose().ok()?;
+    let is_there = entries_at(file, &["policies", name]).next().is_some();
+    if is_there {
+        if let Some(component) = component {
+            set(file, &["policies", name], "component", &scalar(component))?;
+        }
+        if let Some(config) = &config {
+            set(file, &["policies", name], "config", &read(config)?.document()?.as_mapping()?)?;
+        }
+    } else {
+        let mut entry = MappingBuilder::new();
+        if let Some(component) = component {
+            entry = entry.pair("component", scalar(component));
+        }
+        if let Some(config) = &config {
+            entry = entry.pair("config", read(config)?.document()?.as_mapping()?);
+        }
+        set(file, &["policies"], name, &entry.build_document().as_mapping()?)?;
+    }
+    for choice in choices {
+        let path = choice.path();
+        let (kind, place) = path.split_last()?;
+        set(file, place, kind, &scalar(name))?;
+    }
+    Some(())
+}
+
+/// Sets a key of the mapping to which these keys lead; those that are not there are made.
+fn set(file: &YamlFile, path: &[&str], key: &str, value: &dyn AsYaml) -> Option<()> {
+    let mut place: Option<Mapping> = None;
+    let mut made = 0;
+    for (depth, step) in path.iter().enumerate() {
+        let next = match &place {
+            None => file.document().and_then(|document| document.get_mapping(*step)),
+            Some(mapping) => mapping.get_mapping(*step),
+        };
+        // `{}` would have all that is added on its one line.
+        let Some(next) = next.filter(|next| !next.is_empty()) else { break };
+        place = Some(next);
+        made = depth + 1;
+    }
+    let mut steps: Vec<&str> = path[made..].iter().copied().chain([key]).collect();
+    let first = steps.remove(0);
+    let Some(last) = steps.pop() else {
+        place?.set(scalar(first), value);
+        return Some(());
+    };
+    let innermost = Mapping::new();
+    innermost.set(scalar(last), value);
+    let whole = steps.iter().rev().fold(innermost, |inner, step| {
+        let outer = Mapping::new();
+        outer.set(scalar(step), inner);
+        outer
+    });
+    match place {
+        Some(mapping) => mapping.set(scalar(first), whole),
+        None => drop(file.ensure_document().set(scalar(first), whole)),
+    }
+    Some(())
+}
+
+/// The mapping to which these keys lead.
+fn mapping_at(file: &YamlFile, path: &[&str]) -> Option<Mapping> {
+    let (first, rest) = path.split_first()?;
+    let root = file.document()?.get_mapping(*first)?;
+    rest.iter().try_fold(root, |mapping, step| mapping.get_mapping(*step))
+}
+
+/// The entries at this path; more than one where a key stands twice.
+fn entries_at(file: &YamlFile, path: &[&str]) -> impl Iterator<Item = MappingEntry> {
+    let (key, place) = path.split_last().unwrap_or((&"", &[]));
+    let key = (*key).to_owned();
+    let mapping = mapping_at(file, place);
+    let entries: Vec<MappingEntry> = mapping.iter().flat_map(Mapping::entries).collect();
+    entries.into_iter().filter(move |entry| entry.key_matches(key.as_str()))
+}
+
+/// The mappings of choices in which nothing is left when these are gone.
+fn emptied<'p>(file: &YamlFile, choices: &'p [Vec<&'p str>]) -> Vec<&'p [&'p str]> {
+    let places = choices.iter().filter_map(|path| Some(path.split_last()?.1));
+    let is_emptied = |place: &&[&str]| {
+        let goes = |entry: MappingEntry| {
+            let mut keys = choices.iter().filter_map(|path| path.split_last());
+            keys.any(|(key, of)| of == *place && entry.key_matches(*key))
+        };
+        mapping_at(file, place).is_some_and(|mapping| mapping.entries().all(goes))
+    };
+    places.filter(is_emptied).collect()
+}
+
+/// Removes what stands at this path, and what it leaves empty of a choice of policies.
+fn take(file: &YamlFile, path: &[&str]) {
+    let Some((key, place)) = path.split_last() else { return };
+    let Some(mapping) = mapping_at(file, place) else { return };
+    while mapping.remove(*key).is_some() {}
+    if mapping.is_empty()
+        && let Some((key, above)) = place.split_last()
+        && let Some(above) = mapping_at(file, above)
+    {
+        above.remove(*key);
+    }
 }
 
 /// A text as it is written: plain where no reader can take it for anything else, be it one

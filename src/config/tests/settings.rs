@@ -37,6 +37,7 @@ fn every_key_is_read() {
   command: [npx, claude]
   cache: {enabled: no, ttl: 0, max_size: '7', shared: on}
   job_retention_days: 30
+  record_policies: yes
   policies: {prompt: a, describe: b, aggregate: c, dialogue: d}
   policy_limits: {timeout_ms: 5, memory_mib: 6, input_mib: 7, output_mib: 8, log_kib: 9}
 ",
@@ -55,6 +56,7 @@ fn every_key_is_read() {
         command: vec!["npx".to_owned(), "claude".to_owned()],
         cache: CacheSettings { enabled: false, ttl: 0, max_size: 7, shared: true },
         job_retention_days: 30,
+        record_policies: true,
         policies: PolicyNames {
             prompt: "a".to_owned(),
             describe: "b".to_owned(),

@@ -26,6 +26,8 @@ const GOAL: &str = "aggregate parallel dispatch results";
 pub(super) struct Wanted {
     chosen: Chosen,
     limits: Limits,
+    /// What the policy decides is kept.
+    record: bool,
 }
 
 /// An aggregation whose policy is loaded.
@@ -73,16 +75,20 @@ impl Aggregation {
             }
         }
         let (aggregator, bounds) = (call.aggregator.clone(), config.settings.aggregate);
-        Ok(Some(Wanted { chosen, limits: Limits { aggregator, agents, bounds } }))
+        let record = config.settings.record_policies;
+        Ok(Some(Wanted { chosen, limits: Limits { aggregator, agents, bounds }, record }))
     }
 
     /// Loads the policy. Nothing is spent before its config is accepted.
     pub(super) async fn load(
         dispatcher: &Arc<Dispatcher>,
         wanted: Wanted,
+        trace: &str,
     ) -> Result<Self, Refusal> {
-        let Wanted { chosen, limits } = wanted;
-        let decider = Decider::load(&dispatcher.policies, chosen)
+        let Wanted { chosen, limits, record } = wanted;
+        let agents = limits.agents.iter().map(|agent| agent.name.as_str());
+        let witness = dispatcher.recorder(record, agents, trace);
+        let decider = Decider::load(&dispatcher.policies, chosen, witness)
             .await
             .map_err(decider::refused::<Aggregate>)?;
         let ledger = Ledger { limits, marks: Vec::new(), rounds: 0 };

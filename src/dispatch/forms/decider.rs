@@ -7,7 +7,7 @@ use std::sync::Arc;
 use crate::dispatch::choice::{Chosen, how_to_choose};
 use crate::dispatch::reply::Refusal;
 use crate::one_line::one_line;
-use crate::policy::{Host, Kind, PolicyError, Source, Stepper};
+use crate::policy::{Host, Kind, PolicyError, Source, Stepper, Witness};
 
 /// Longest reason of a policy that is shown, in characters.
 const REASON: usize = 2000;
@@ -32,11 +32,16 @@ pub(super) struct Decider<K> {
     pub(super) name: String,
     stand_in: Option<Source>,
     fallback: Option<PolicyError>,
+    witness: Option<Witness>,
 }
 
 impl<K: Kind> Decider<K> {
     /// Loads the policy and has it check its config.
-    pub(super) async fn load(host: &Arc<Host>, chosen: Chosen) -> Result<Self, PolicyError> {
+    pub(super) async fn load(
+        host: &Arc<Host>,
+        chosen: Chosen,
+        witness: Option<Witness>,
+    ) -> Result<Self, PolicyError> {
         let Chosen { source, mut stand_in } = chosen;
         let (policy, name, fallback) = match (Stepper::load(host, &source).await, stand_in.take()) {
             (Ok(policy), unused) => {
@@ -48,7 +53,8 @@ impl<K: Kind> Decider<K> {
             }
             (Err(error), None) => return Err(error),
         };
-        Ok(Self { host: Arc::clone(host), policy, name, stand_in, fallback })
+        let policy = policy.watched(witness.clone());
+        Ok(Self { host: Arc::clone(host), policy, name, stand_in, fallback, witness })
     }
 
     /// What happens next. Boxed: the compiler cannot see otherwise that it may be sent to
@@ -67,7 +73,7 @@ impl<K: Kind> Decider<K> {
         };
         let Some(other) = self.stand_in.take() else { return Err(error) };
         tracing::info!(%error, "the built-in {} policy takes over", K::NAME);
-        self.policy = Stepper::load(&self.host, &other).await?;
+        self.policy = Stepper::load(&self.host, &other).await?.watched(self.witness.clone());
         self.name = other.name;
         self.fallback = Some(error);
         self.policy.step(situation).await

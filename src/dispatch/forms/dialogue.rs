@@ -155,10 +155,14 @@ impl Dispatcher {
             let responder = agent("responder", &call.responder)?;
             let name = call.policy.as_deref().unwrap_or(&config.settings.policies.dialogue);
             let chosen = choice::chosen(&config, policy::Dialogue::NAME, name)?;
-            Ok((call, requester, responder, chosen))
+            let record = config.settings.record_policies;
+            Ok((call, requester, responder, chosen, record))
         });
-        let (call, requester, responder, chosen) = checked.await?;
-        let mut decider = Decider::load(&self.policies, chosen)
+        let (call, requester, responder, chosen, record) = checked.await?;
+        let trace = self.lineage.trace();
+        let agents = [requester.name.as_str(), responder.name.as_str()];
+        let witness = self.recorder(record, agents, &trace);
+        let mut decider = Decider::load(&self.policies, chosen, witness)
             .await
             .map_err(decider::refused::<policy::Dialogue>)?;
         let (least, most) = ROUNDS;
@@ -167,7 +171,7 @@ impl Dispatcher {
             requester,
             responder,
             max_rounds: call.max_rounds.unwrap_or(DEFAULT_ROUNDS).clamp(least, most),
-            trace: self.lineage.trace(),
+            trace,
             turns: Vec::new(),
         };
         // Nothing is spent before the policy has made its first decision.

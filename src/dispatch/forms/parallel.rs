@@ -92,7 +92,7 @@ impl Dispatcher {
             members.add(Request { form: Form::Parallel, trace: Some(trace.clone()), ..request });
         }
         if let Some(wanted) = wanted {
-            return Aggregation::load(self, wanted).await?.run(members).await;
+            return Aggregation::load(self, wanted, &trace).await?.run(members).await;
         }
         members.start(0);
         members.finish().await;

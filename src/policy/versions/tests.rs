@@ -13,11 +13,12 @@ use crate::policy::call::call;
 use crate::policy::component::{Loaded, link};
 use crate::policy::error::Failure;
 use crate::policy::limits::Limits;
+use crate::policy::metadata::Metadata;
 use crate::policy::project::View;
 use crate::policy::ready::Returned;
 use crate::policy::source::Stamp;
 use crate::policy::state::State;
-use crate::policy::{aggregate, describe, dialogue, engine, metadata, prompt};
+use crate::policy::{aggregate, describe, dialogue, engine, prompt};
 
 mod bindings {
     wasmtime::component::bindgen!({ path: "tests/wit/0.2.0", world: "prompt-policy" });
@@ -123,7 +124,7 @@ fn load(bytes: &[u8], versions: &[&'static dyn Version]) -> Result<Arc<Loaded>, 
     let engine = engine::compiler().expect("an engine");
     let component = Component::new(&engine, bytes).expect("a component");
     let (instance, version) = link(&engine, &component, prompt::KIND, versions)?;
-    let identity = Arc::new(metadata::identity(bytes, "0".repeat(64).as_str()));
+    let identity = Arc::new(Metadata::of(bytes, &"0".repeat(64)).identity);
     Ok(Arc::new(Loaded { identity, stamp: Stamp::default(), instance, version }))
 }
 
