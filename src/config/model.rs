@@ -96,6 +96,9 @@ pub struct Settings {
     pub cache: CacheSettings,
     /// For how many days the journal keeps its records; 0 is as long as there is room.
     pub job_retention_days: u32,
+    /// How long a tool's answer may be, in bytes of JSON; beyond, replies go out as previews.
+    /// 0 is any length.
+    pub inline_limit: u32,
     /// The policies of those who choose none.
     pub policies: PolicyNames,
     /// Limits of policies that differ from the built-in ones.
@@ -117,6 +120,7 @@ impl Default for Settings {
             command: vec!["claude".to_owned()],
             cache: CacheSettings::default(),
             job_retention_days: 0,
+            inline_limit: 40 << 10,
             policies: PolicyNames::default(),
             policy_limits: LimitOverrides::default(),
         }

@@ -11,7 +11,8 @@
 //! asks the agent's prompt policy before and after, and [`crate::agent`] runs the
 //! child; `journal` writes down what came of it, and `traceparent` is how a run below knows
 //! whose it is. `forms` are the loops around it: several at once, and dialogues; `listener` is
-//! who hears meanwhile what happens. `listing` says whom one can ask and `checkup` what is
+//! who hears meanwhile what happens, and `delivery` what of it goes out to a language model.
+//! `listing` says whom one can ask and `checkup` what is
 //! amiss, `additions` changes that, and `describe` has projects describe themselves;
 //! `choice` tells which policy serves, and `by_name` holds what callers share for as long
 //! as one of them has it.
@@ -24,6 +25,7 @@ mod by_name;
 mod cache;
 mod checkup;
 mod choice;
+mod delivery;
 mod describe;
 mod flights;
 mod forms;
@@ -60,6 +62,7 @@ use crate::store::Store;
 pub use additions::{Added, Additions, By, Newcomer};
 pub use cache::CacheStats;
 pub use checkup::{Check, Status};
+pub use delivery::{Delivered, Fetch, Fetched, Reference, Wanted};
 pub use describe::Described;
 pub use forms::{Aggregated, Dialogue, DialogueReply, Parallel, ParallelReply, Spoken, Step};
 pub use lineage::Lineage;
@@ -102,8 +105,8 @@ const NO_AGENT: &str = "";
 pub struct Dispatcher {
     config: Arc<Loader>,
     editor: Editor,
-    /// The config whose problems were logged last.
-    logged: Mutex<Option<Arc<Config>>>,
+    /// The config that was read last; its problems are logged.
+    latest: Mutex<Option<Arc<Config>>>,
     policies: Arc<Host>,
     runner: Runner,
     cli: Claude,
@@ -132,7 +135,7 @@ impl Dispatcher {
         Self {
             config,
             editor: Editor::new(&paths.config_file),
-            logged: Mutex::new(None),
+            latest: Mutex::new(None),
             policies: Arc::new(Host::new(executable.to_owned(), compiled)),
             runner: Runner::new(executable, &["runner"]),
             cli: Claude,
@@ -292,12 +295,12 @@ impl Dispatcher {
         let config =
             config.map_err(|error| Refusal::new(error.to_string()).with_hint(error.hint()))?;
         // The loader gives the same config until the file changes.
-        let mut logged = lock(&self.logged);
-        if !logged.as_ref().is_some_and(|logged| Arc::ptr_eq(logged, &config)) {
+        let mut latest = lock(&self.latest);
+        if !latest.as_ref().is_some_and(|latest| Arc::ptr_eq(latest, &config)) {
             for problem in &config.problems {
                 tracing::info!("{problem}");
             }
-            *logged = Some(Arc::clone(&config));
+            *latest = Some(Arc::clone(&config));
         }
         Ok(config)
     }
@@ -337,6 +340,7 @@ impl Dispatcher {
             crate::agent::run(&self.cli, &self.runner, &plan.run, held, cancel, observe).await;
         drop(slot);
         let mut reply = Reply::of(agent, outcome, plan.run.max_budget_usd);
+        reply.run = reply.was_run().then(|| plan.run.run.clone());
         prompt::interpret(&reader, &mut reply).await;
         if reply.error_type == Some(ErrorType::Timeout) {
             self.journal.suggest_timeout(&mut reply, plan.run.timeout).await;

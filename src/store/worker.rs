@@ -19,6 +19,9 @@ use crate::lock::lock;
 /// How long a dispatch waits for the store, at most.
 const PATIENCE: Duration = Duration::from_millis(250);
 
+/// How much longer for each MiB that it is to keep: a disk that takes longer is none to wait for.
+const FOR_A_MIB: Duration = Duration::from_millis(10);
+
 /// How long an ending process waits for what is posted.
 const FAREWELL: Duration = Duration::from_millis(250);
 
@@ -53,6 +56,8 @@ enum Task {
     Post(Write),
     /// Somebody does; there may be no file yet, and it makes none.
     Ask(Read),
+    /// Somebody does, and it is made where there is none.
+    Write(Read),
     /// All before this is done.
     End(SyncSender<()>),
 }
@@ -116,9 +121,35 @@ impl Store {
         patience: Duration,
         work: impl FnOnce(&mut Connection) -> rusqlite::Result<T> + Send + 'static,
     ) -> Result<T, StoreError> {
+        self.answered(Task::Ask, patience, work).await
+    }
+
+    /// Has something written, and knows afterwards that it is. So many bytes of it are
+    /// waited for: 250 ms, and 10 ms more for each MiB.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] when it cannot be written, or not within that time; it may be written
+    /// all the same then.
+    pub async fn write(
+        &self,
+        bytes: usize,
+        work: impl FnOnce(&mut Connection) -> rusqlite::Result<()> + Send + 'static,
+    ) -> Result<(), StoreError> {
+        let mib = u32::try_from(bytes >> 20).unwrap_or(u32::MAX);
+        let patience = PATIENCE + FOR_A_MIB.saturating_mul(mib);
+        self.answered(Task::Write, patience, work).await
+    }
+
+    async fn answered<T: Default + Send + 'static>(
+        &self,
+        task: fn(Read) -> Task,
+        patience: Duration,
+        work: impl FnOnce(&mut Connection) -> rusqlite::Result<T> + Send + 'static,
+    ) -> Result<T, StoreError> {
         let (answer, answered) = oneshot::channel();
         let file = self.file.clone();
-        self.send(Task::Ask(Box::new(move |connection| {
+        self.send(task(Box::new(move |connection| {
             if answer.is_closed() {
                 return Ok(());
             }
@@ -213,6 +244,7 @@ impl Worker {
                     };
                     work(connection)
                 }
+                Task::Write(work) => work(self.open().map(Some)),
                 Task::End(done) => {
                     self.opened = None;
                     let _ = done.send(());

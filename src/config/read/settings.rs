@@ -28,6 +28,7 @@ const KEYS: &[&str] = &[
     "command",
     "cache",
     "job_retention_days",
+    "inline_limit",
     "policies",
     "policy_limits",
 ];
@@ -79,6 +80,7 @@ pub(super) fn read(node: &Node<'_>, anchor: &Anchor, report: &mut Report<'_>) ->
             lax::whole(0..=u32::MAX),
             default.job_retention_days,
         ),
+        inline_limit: lenient.or("inline_limit", lax::whole(0..=u32::MAX), default.inline_limit),
         agent_roots: lenient.agent_roots(anchor),
         aggregate: aggregate(&fields, lenient.report),
         command: lenient.bound("command", |node| anchor.command(node)).unwrap_or(default.command),

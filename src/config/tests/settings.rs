@@ -37,6 +37,7 @@ fn every_key_is_read() {
   command: [npx, claude]
   cache: {enabled: no, ttl: 0, max_size: '7'}
   job_retention_days: 30
+  inline_limit: '0'
   policies: {prompt: a, describe: b, aggregate: c, dialogue: d}
   policy_limits: {timeout_ms: 5, memory_mib: 6, input_mib: 7, output_mib: 8, log_kib: 9}
 ",
@@ -55,6 +56,7 @@ fn every_key_is_read() {
         command: vec!["npx".to_owned(), "claude".to_owned()],
         cache: CacheSettings { enabled: false, ttl: 0, max_size: 7 },
         job_retention_days: 30,
+        inline_limit: 0,
         policies: PolicyNames {
             prompt: "a".to_owned(),
             describe: "b".to_owned(),
@@ -86,6 +88,10 @@ fn a_wrong_value_has_its_default_and_leaves_the_rest() {
         (
             "cache: {max_size: 0}",
             "2:21 settings.cache.max_size: must be a whole number, at least 1, but is 0; the default 1000 applies",
+        ),
+        (
+            "inline_limit: -1",
+            "2:17 settings.inline_limit: must be a whole number, at least 0, but is -1; the default 40960 applies",
         ),
         (
             "policies: []",
