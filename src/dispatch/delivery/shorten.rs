@@ -160,9 +160,9 @@ mod tests {
     const LIMIT: usize = 40 << 10;
 
     fn reply(text: usize, parsed: Option<usize>) -> Delivered {
-        let reply = Reply::made("a", &Arc::new("x".repeat(text)));
-        let parsed_result = parsed.map(|size| Arc::new(Value::String("p".repeat(size))));
-        Delivered::Reply(Box::new(Reply { parsed_result, ..reply }))
+        let mut reply = Reply::made("a", &Arc::new("x".repeat(text)));
+        reply.parsed_result = parsed.map(|size| Arc::new(Value::String("p".repeat(size))));
+        Delivered::Reply(Box::new(reply))
     }
 
     /// Which of result and parsed result are left whole, and the answer as JSON.
