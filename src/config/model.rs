@@ -113,6 +113,9 @@ pub struct Settings {
     pub job_retention_days: u32,
     /// Keep what policies are given and decide.
     pub record_policies: bool,
+    /// How long a tool's answer may be, in bytes of JSON; beyond, replies go out as previews.
+    /// 0 is any length.
+    pub inline_limit: u32,
     /// The policies of those who choose none.
     pub policies: PolicyNames,
     /// Limits of policies that differ from the built-in ones.
@@ -135,6 +138,7 @@ impl Default for Settings {
             cache: CacheSettings::default(),
             job_retention_days: 0,
             record_policies: false,
+            inline_limit: 40 << 10,
             policies: PolicyNames::default(),
             policy_limits: LimitOverrides::default(),
         }

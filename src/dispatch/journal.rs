@@ -6,6 +6,8 @@ use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use rusqlite::Connection;
+
 use super::Dispatcher;
 use super::lineage::Lineage;
 use super::plan::Plan;
@@ -88,10 +90,23 @@ impl Journal {
             return None;
         }
         let error = self.store.trouble().await?;
-        let first = !self.told.swap(true, Ordering::Relaxed);
-        first.then(|| {
+        self.tell(|| {
             format!("The journal has gaps, and answers are not shared with other servers: {error}")
         })
+    }
+
+    /// What is to be told of the store, if nothing was told yet.
+    pub(super) fn tell(&self, what: impl FnOnce() -> String) -> Option<String> {
+        let first = !self.told.swap(true, Ordering::Relaxed);
+        first.then(what)
+    }
+
+    /// Has something read for somebody who wants nothing else.
+    pub(super) async fn read<T: Default + Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut Connection) -> rusqlite::Result<T> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        self.store.ask_within(READER, work).await
     }
 
     /// What is typical of the agents; of none where the store does not answer.

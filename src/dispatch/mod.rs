@@ -11,11 +11,12 @@
 //! asks the agent's prompt policy before and after, and [`crate::agent`] runs the
 //! child; `journal` writes down what came of it, and `traceparent` is how a run below knows
 //! whose it is. `forms` are the loops around it: several at once, and dialogues; `listener` is
-//! who hears meanwhile what happens. `listing` says whom one can ask and `checkup` what is
-//! amiss, `additions` changes that, `installed` does the same with policies, and `describe` has
-//! projects describe themselves; `choice` tells which policy serves, `recorder` keeps what
-//! policies decide and `replay` has another one decide it again, and `by_name` holds what
-//! callers share for as long as one of them has it.
+//! who hears meanwhile what happens, and `delivery` what of it goes out to a language model.
+//! `listing` says whom one can ask and `checkup` what is amiss, `additions` changes that,
+//! `installed` does the same with policies, and `describe` has projects describe themselves;
+//! `choice` tells which policy serves, `recorder` keeps what policies decide and `replay` has
+//! another one decide it again, and `by_name` holds what callers share for as long as one of
+//! them has it.
 //!
 //! A run lives here, not with its caller: callers have a seat and wait. When the last
 //! one leaves, the run is cancelled, and still brought to its end.
@@ -27,6 +28,7 @@ mod cache;
 mod checkup;
 mod choice;
 mod claims;
+mod delivery;
 mod describe;
 mod flights;
 mod forms;
@@ -67,6 +69,7 @@ use crate::store::Store;
 pub use additions::{Added, Additions, By, Newcomer};
 pub use cache::CacheStats;
 pub use checkup::{Check, Status};
+pub use delivery::{Delivered, Fetch, Fetched, GivenAs, Reference};
 pub use describe::Described;
 pub use forms::{Aggregated, Dialogue, DialogueReply, Parallel, ParallelReply, Spoken, Step};
 pub use installed::{NewPolicy, PolicyAdded, PolicyEntry, PolicyRemoved, PolicyState, PolicyUse};
@@ -113,8 +116,8 @@ const NO_AGENT: &str = "";
 pub struct Dispatcher {
     config: Arc<Loader>,
     editor: Editor,
-    /// The config whose problems were logged last.
-    logged: Mutex<Option<Arc<Config>>>,
+    /// The config that was read last; its problems are logged.
+    latest: Mutex<Option<Arc<Config>>>,
     policies: Arc<Host>,
     runner: Runner,
     cli: Claude,
@@ -144,7 +147,7 @@ impl Dispatcher {
         Self {
             config,
             editor: Editor::new(&paths.config_file),
-            logged: Mutex::new(None),
+            latest: Mutex::new(None),
             policies: Arc::new(Host::new(executable.to_owned(), compiled)),
             runner: Runner::new(executable, &["runner"]),
             cli: Claude,
@@ -321,12 +324,12 @@ impl Dispatcher {
         let config =
             config.map_err(|error| Refusal::new(error.to_string()).with_hint(error.hint()))?;
         // The loader gives the same config until the file changes.
-        let mut logged = lock(&self.logged);
-        if !logged.as_ref().is_some_and(|logged| Arc::ptr_eq(logged, &config)) {
+        let mut latest = lock(&self.latest);
+        if !latest.as_ref().is_some_and(|latest| Arc::ptr_eq(latest, &config)) {
             for problem in &config.problems {
                 tracing::info!("{problem}");
             }
-            *logged = Some(Arc::clone(&config));
+            *latest = Some(Arc::clone(&config));
         }
         Ok(config)
     }
@@ -388,6 +391,7 @@ impl Dispatcher {
             crate::agent::run(&self.cli, &self.runner, &plan.run, held, cancel, observe).await;
         drop(slot);
         let mut reply = Reply::of(agent, outcome, plan.run.max_budget_usd);
+        reply.run = reply.was_run().then(|| plan.run.run.clone());
         prompt::interpret(&reader, &mut reply).await;
         if reply.error_type == Some(ErrorType::Timeout) {
             self.journal.suggest_timeout(&mut reply, plan.run.timeout).await;

@@ -30,7 +30,7 @@ use serde_json::json;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
-use crate::dispatch::{By, Dispatcher, Refusal, Request};
+use crate::dispatch::{By, Dispatcher, GivenAs, Refusal, Request};
 use arguments::Arguments;
 use wording::Wording;
 
@@ -127,28 +127,39 @@ impl ServerHandler for Server {
                 "list_agents" => Ok(self.list_agents().await),
                 "dispatch" => {
                     let request = requests::dispatch(&arguments)?;
-                    Ok(self.dispatch(request, Wording::Dispatch, &context).await)
+                    let wanted = requests::wanted(&arguments)?;
+                    Ok(self.dispatch(request, wanted, Wording::Dispatch, &context).await)
                 }
                 "dispatch_session" => {
                     let request = requests::session(&arguments)?;
-                    Ok(self.dispatch(request, Wording::Dispatch, &context).await)
+                    Ok(self.dispatch(request, GivenAs::Reply, Wording::Dispatch, &context).await)
                 }
                 "dispatch_stream" => {
                     let request = requests::stream(&arguments)?;
-                    Ok(self.dispatch(request, Wording::Stream, &context).await)
+                    Ok(self.dispatch(request, GivenAs::Reply, Wording::Stream, &context).await)
                 }
                 "dispatch_parallel" => {
-                    let call = requests::parallel(&arguments)?;
+                    let (call, wanted) = requests::parallel(&arguments)?;
                     let wording = Wording::parallel(call.dispatches.len());
-                    let work = |listener| async move { dispatcher.parallel(call, &listener).await };
+                    let work = |listener| async move {
+                        let reply = dispatcher.parallel(call, &listener).await?;
+                        Ok(dispatcher.deliver_all(reply, &wanted).await)
+                    };
                     Ok(outcome(progress::report(&context, wording, work).await))
                 }
                 "dispatch_dialogue" => {
                     let call = requests::dialogue(&arguments)?;
-                    let work = |listener| async move { dispatcher.dialogue(call, &listener).await };
+                    let work = |listener| async move {
+                        let reply = dispatcher.dialogue(call, &listener).await?;
+                        Ok(dispatcher.deliver_dialogue(reply).await)
+                    };
                     // Boxed: a dialogue keeps much, and every call would have room for it.
                     let report = Box::pin(progress::report(&context, Wording::Dialogue, work));
                     Ok(outcome(report.await))
+                }
+                "fetch_result" => {
+                    let wanted = requests::fetch(&arguments)?;
+                    Ok(outcome(self.dispatcher.fetch(wanted).await))
                 }
                 "add_agent" => {
                     let newcomer = requests::newcomer(&arguments)?;
@@ -206,11 +217,15 @@ impl Server {
     async fn dispatch(
         &self,
         request: Request,
+        wanted: GivenAs,
         wording: Wording,
         context: &RequestContext<RoleServer>,
     ) -> CallToolResult {
         let dispatcher = Arc::clone(&self.dispatcher);
-        let work = |listener| async move { dispatcher.dispatch(request, &listener).await };
+        let work = |listener| async move {
+            let reply = dispatcher.dispatch(request, &listener).await?;
+            Ok(dispatcher.deliver(reply, wanted).await)
+        };
         outcome(progress::report(context, wording, work).await)
     }
 

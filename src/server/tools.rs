@@ -31,6 +31,7 @@ Which tool:
 answers: dispatch_parallel
 - two other projects have to find something out together: dispatch_dialogue
 - what is there to ask, and is it healthy: list_agents
+- a reply has \"ref\" and you need more of it than is there: fetch_result
 - your user wants another project to be there, or one gone: add_agent, remove_agent
 
 The same dispatch asked again within some minutes gets the same answer, marked \"cached\"; give \
@@ -48,6 +49,7 @@ pub(super) fn all() -> Vec<Tool> {
         dispatch_parallel(),
         dispatch_stream(),
         dispatch_dialogue(),
+        fetch_result(),
         add_agent(),
         remove_agent(),
         cache_stats(),
@@ -72,11 +74,12 @@ fn dispatch() -> Tool {
          session of its own in that project's directory, with that project's files, tools and MCP \
          servers, and knows nothing of your conversation. Use it when the task needs another \
          project; do not use it for what you can do yourself. Returns JSON with success, result, \
-         session_id, cost_usd, and on a failure error, error_type and hint.",
+         session_id, cost_usd, and on a failure error, error_type and hint. A reply that is too long has \
+         of its result the beginning and the end, and a ref with which fetch_result gets the rest.",
         schema(
-            task(json!({
+            with(with(dispatched(), json!({
                 "fresh": {"type": "boolean", "default": false, "description": "Have the agent do it again instead of returning an earlier answer to the same question."},
-            })),
+            })), by_reference()),
             &["agent", "task"],
         ),
     )
@@ -92,7 +95,7 @@ fn dispatch_session() -> Tool {
          question; for a single question use dispatch. Calls with one session_id run one after the \
          other. Returns the same JSON as dispatch.",
         schema(
-            task(json!({
+            with(dispatched(), json!({
                 "session_id": {"type": "string", "default": "", "description": "The conversation to go on with, from an earlier answer of the same agent; empty to begin one."},
             })),
             &["agent", "task"],
@@ -102,7 +105,8 @@ fn dispatch_session() -> Tool {
 }
 
 fn dispatch_parallel() -> Tool {
-    let item = json!({"type": "object", "properties": dispatched(), "required": ["agent", "task"]});
+    let item = with(dispatched(), by_reference());
+    let item = json!({"type": "object", "properties": item, "required": ["agent", "task"]});
     Tool::new(
         "dispatch_parallel",
         "Ask several agents at once, or one agent several things, and wait for all answers. Use it for \
@@ -156,6 +160,26 @@ fn dispatch_dialogue() -> Tool {
         ),
     )
     .with_annotations(runs_an_agent("Have two agents talk"))
+}
+
+fn fetch_result() -> Tool {
+    Tool::new(
+        "fetch_result",
+        "Read on in a reply that was too long to be returned whole, or that was asked for with \
+         return_ref. It costs nothing and asks no agent. Use it when the part that you have is not \
+         enough; look at what is there first. Returns the reply with the part of its result that \
+         begins at offset; where there is more, also truncated, full_size and next_offset, all in \
+         characters: give next_offset as the next call's offset.",
+        schema(
+            json!({
+                "ref": {"type": "string", "description": "The ref from the reply."},
+                "max_chars": {"type": "integer", "default": 0, "description": "How many characters of the result to return at most; 0 is as many as an answer may have (settings.inline_limit)."},
+                "offset": {"type": "integer", "default": 0, "description": "How many characters of the result to skip."},
+            }),
+            &["ref"],
+        ),
+    )
+    .with_annotations(ToolAnnotations::with_title("Fetch a result").read_only(true).open_world(false))
 }
 
 fn add_agent() -> Tool {
@@ -241,9 +265,16 @@ fn dispatched() -> Value {
     })
 }
 
-/// What every dispatch takes, and then its own.
-fn task(own: Value) -> Value {
-    let mut properties = dispatched();
+/// How the reply is wanted.
+fn by_reference() -> Value {
+    json!({
+        "return_ref": {"type": "boolean", "default": false, "description": "Return only a ref to the reply, its size in bytes and its beginning (summary); fetch_result gets the rest. For long results of which you may need little."},
+        "summary_chars": {"type": "integer", "default": 500, "description": "With return_ref: how many characters of the result to return, from 0 to 100000."},
+    })
+}
+
+/// These properties, and then those.
+fn with(mut properties: Value, own: Value) -> Value {
     if let (Value::Object(properties), Value::Object(own)) = (&mut properties, own) {
         properties.extend(own);
     }

@@ -29,6 +29,7 @@ const KEYS: &[&str] = &[
     "cache",
     "job_retention_days",
     "record_policies",
+    "inline_limit",
     "policies",
     "policy_limits",
 ];
@@ -81,6 +82,7 @@ pub(super) fn read(node: &Node<'_>, anchor: &Anchor, report: &mut Report<'_>) ->
             default.job_retention_days,
         ),
         record_policies: lenient.or("record_policies", lax::truth, default.record_policies),
+        inline_limit: lenient.or("inline_limit", lax::whole(0..=u32::MAX), default.inline_limit),
         agent_roots: lenient.agent_roots(anchor),
         aggregate: aggregate(&fields, lenient.report),
         command: lenient.bound("command", |node| anchor.command(node)).unwrap_or(default.command),

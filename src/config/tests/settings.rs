@@ -38,6 +38,7 @@ fn every_key_is_read() {
   cache: {enabled: no, ttl: 0, max_size: '7', shared: on}
   job_retention_days: 30
   record_policies: yes
+  inline_limit: '0'
   policies: {prompt: a, describe: b, aggregate: c, dialogue: d}
   policy_limits: {timeout_ms: 5, memory_mib: 6, input_mib: 7, output_mib: 8, log_kib: 9}
 ",
@@ -57,6 +58,7 @@ fn every_key_is_read() {
         cache: CacheSettings { enabled: false, ttl: 0, max_size: 7, shared: true },
         job_retention_days: 30,
         record_policies: true,
+        inline_limit: 0,
         policies: PolicyNames {
             prompt: "a".to_owned(),
             describe: "b".to_owned(),
@@ -92,6 +94,10 @@ fn a_wrong_value_has_its_default_and_leaves_the_rest() {
         (
             "cache: {shared: maybe}",
             "2:19 settings.cache.shared: must be true or false, but is the text \"maybe\"; the default false applies",
+        ),
+        (
+            "inline_limit: -1",
+            "2:17 settings.inline_limit: must be a whole number, at least 0, but is -1; the default 40960 applies",
         ),
         (
             "policies: []",
