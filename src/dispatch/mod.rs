@@ -10,8 +10,9 @@
 //! keeps runs of one conversation apart, `slots` bounds what goes on at once, `prompt`
 //! asks the agent's prompt policy before and after, and [`crate::agent`] runs the
 //! child; `journal` writes down what came of it, and `traceparent` is how a run below knows
-//! whose it is. `forms` are the loops around it: several at once, and dialogues; `listener` is
-//! who hears meanwhile what happens. `listing` says whom one can ask and `checkup` what is
+//! whose it is. `forms` are the loops around it: several at once, and dialogues; `jobs` are
+//! dispatches that go on when this process ends; `listener` is
+//! who hears meanwhile what happens, and `bell` rings when a process lets go of a file. `listing` says whom one can ask and `checkup` what is
 //! amiss, `additions` changes that, and `describe` has projects describe themselves;
 //! `choice` tells which policy serves, and `by_name` holds what callers share for as long
 //! as one of them has it.
@@ -20,6 +21,7 @@
 //! one leaves, the run is cancelled, and still brought to its end.
 
 mod additions;
+mod bell;
 mod by_name;
 mod cache;
 mod checkup;
@@ -27,6 +29,7 @@ mod choice;
 mod describe;
 mod flights;
 mod forms;
+mod jobs;
 mod journal;
 mod key;
 mod lineage;
@@ -62,6 +65,7 @@ pub use cache::CacheStats;
 pub use checkup::{Check, Status};
 pub use describe::Described;
 pub use forms::{Aggregated, Dialogue, DialogueReply, Parallel, ParallelReply, Spoken, Step};
+pub use jobs::{CancelOutcome, Cancelled, Job, JobSummary, Keeping, Waited, Wanted};
 pub use lineage::Lineage;
 pub use listener::{Heard, Listener, News, summary};
 pub use listing::{AgentEntry, Health, Listing};
@@ -71,11 +75,13 @@ pub use request::{Conversation, Form, Request};
 pub use scan::{Scan, Skipped};
 
 pub use crate::store::family::{Family, State};
+pub use crate::store::jobs::Status as JobStatus;
 pub use crate::store::journal::{Record, now_ms};
 pub use crate::store::usage::{Figures, Typical, Usage};
 
 use by_name::ByName;
 use flights::{Flight, Flights, Found, Landing};
+use jobs::Jobs;
 use journal::{Entry, Journal};
 use plan::{Plan, Shareable};
 use prompt::Reader;
@@ -115,6 +121,7 @@ pub struct Dispatcher {
     sessions: Sessions,
     slots: Slots,
     journal: Arc<Journal>,
+    jobs: Jobs,
     /// Cancelled when the process is to end; every run listens to a child of it.
     ending: CancellationToken,
     /// When the ending process stops waiting.
@@ -143,6 +150,7 @@ impl Dispatcher {
             sessions: Sessions::new(paths.state_folder.join("sessions")),
             slots,
             journal: Arc::new(Journal::new(Store::new(&paths.state_folder))),
+            jobs: Jobs::new(paths, executable),
             ending: CancellationToken::new(),
             farewell: OnceLock::new(),
             runs: TaskTracker::new(),
@@ -331,7 +339,8 @@ impl Dispatcher {
                 listener.tell(agent, News::Event(&event));
             }
         };
-        let held = lock.descriptor().into_iter().chain(slot.descriptor()).collect();
+        let keeping = plan.keeping.as_ref().and_then(Keeping::descriptor);
+        let held = [lock.descriptor(), slot.descriptor(), keeping].into_iter().flatten().collect();
         let cancel = &flight.cancel;
         let outcome =
             crate::agent::run(&self.cli, &self.runner, &plan.run, held, cancel, observe).await;
@@ -373,7 +382,12 @@ impl Dispatcher {
                 let wait = self.sessions.wait(id, &self.lineage);
                 timeout_at(deadline, wait).await.map_err(in_use)??;
             }
-            let slot = self.slots.acquire(Class::Interactive).await;
+            let class = if plan.keeping.is_some() { Class::Background } else { Class::Interactive };
+            let slot = self.slots.acquire(class).await;
+            if plan.keeping.is_some() {
+                // It comes up while the prompt is written; earlier it would only wait.
+                self.runner.start_ahead();
+            }
             // At once, as either takes another thread. Writing a prompt in vain costs nothing.
             let lock = self.sessions.claim(session.id(), &run);
             match tokio::join!(lock, self.word(plan)) {

@@ -25,7 +25,11 @@ const LOOK_AGAIN: Duration = Duration::from_millis(10);
 /// The steps to the present format; their number is its version. What was released is never
 /// changed, only followed by another step, and a step fails where it was taken before: of
 /// two processes that begin it at once the second must not undo what a newer one did after.
-const STEPS: &[M<'_>] = &[M::up(include_str!("journal.sql")), M::up(include_str!("replies.sql"))];
+const STEPS: &[M<'_>] = &[
+    M::up(include_str!("journal.sql")),
+    M::up(include_str!("replies.sql")),
+    M::up(include_str!("jobs.sql")),
+];
 
 /// An open file.
 pub(super) struct Opened {

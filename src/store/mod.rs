@@ -9,13 +9,16 @@
 //! - [`usage`]: what the records of an agent add up to
 //! - [`family`]: who asked whom
 //! - [`replies`]: replies that are fetched later
+//! - [`jobs`]: dispatches that outlive the process that asked for them
 //!
 //! This room knows nothing but its tables: no policies, no agents, no MCP, no command line.
-//! It may fail at any time, and nobody waits for it for long: whoever asks goes on without.
+//! It may fail at any time, and nobody waits for it for long: whoever asks goes on without,
+//! except who wants a job, of which nothing would be known without it.
 
 mod error;
 pub mod family;
 mod file;
+pub mod jobs;
 pub mod journal;
 mod owner;
 pub mod replies;

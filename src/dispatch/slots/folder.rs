@@ -17,8 +17,8 @@ use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::bell::{self, Bell};
 use super::queue::Place;
+use crate::dispatch::bell::{self, Bell};
 use crate::private_file;
 
 /// The slots of one depth.

@@ -8,14 +8,12 @@
 //! |----------|-----------------------------------------------------------------|
 //! | `folder` | what lies on disk, and taking a slot                            |
 //! | `queue`  | whose turn it is                                                |
-//! | `bell`   | hearing that a file was given back                              |
 //! | `waiter` | the one of a process who waits                                  |
 //! | `local`  | the limit of this process alone, where the folder cannot be used |
 //!
 //! Within a process first come, first served; among processes, each of which has one in the
 //! queue, it goes round. Interactive ones come before those in the background.
 
-mod bell;
 mod folder;
 mod local;
 mod queue;
@@ -33,6 +31,7 @@ use std::time::Duration;
 
 use tokio::sync::{Mutex as Turn, watch};
 
+use super::bell;
 use super::patience::Patience;
 use crate::config::Loader;
 use folder::{Folder, Look};
@@ -48,7 +47,7 @@ const LOOK_UNASKED: Duration = Duration::from_secs(1);
 pub(super) enum Class {
     /// Somebody waits for the answer.
     Interactive,
-    /// Nobody does: what jobs are to be.
+    /// Nobody does: a job.
     Background,
 }
 
