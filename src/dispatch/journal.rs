@@ -197,23 +197,28 @@ impl Entry {
     /// What its end will be; written when the reply has gone out.
     pub(super) fn ended(&mut self, reply: &Reply) {
         self.record.cached = reply.cached;
-        let own = !reply.cached && !self.record.shared;
-        self.record.end = Some(End {
-            at_ms: now_ms(),
-            success: reply.success,
-            duration_ms: reply.duration_ms.filter(|_| own),
-            cost_usd: reply.cost_usd.filter(|_| own),
-            turns: reply.num_turns.filter(|_| own),
-            tokens: reply.tokens.filter(|_| own).map(|tokens| Tokens {
-                input: tokens.input,
-                output: tokens.output,
-                cache_read: tokens.cache_read,
-                cache_creation: tokens.cache_creation,
-            }),
-            outcome: reply.outcome.as_deref().and_then(words),
-            error_type: reply.error_type.map(|word| word.to_string()),
-            session_id: reply.session_id.as_deref().and_then(words),
-        });
+        self.record.end = Some(end_of(reply, !reply.cached && !self.record.shared));
+    }
+}
+
+/// What is written down of a dispatch that is over with this reply: what it cost too, where
+/// the run was its own.
+pub(super) fn end_of(reply: &Reply, own: bool) -> End {
+    End {
+        at_ms: now_ms(),
+        success: reply.success,
+        duration_ms: reply.duration_ms.filter(|_| own),
+        cost_usd: reply.cost_usd.filter(|_| own),
+        turns: reply.num_turns.filter(|_| own),
+        tokens: reply.tokens.filter(|_| own).map(|tokens| Tokens {
+            input: tokens.input,
+            output: tokens.output,
+            cache_read: tokens.cache_read,
+            cache_creation: tokens.cache_creation,
+        }),
+        outcome: reply.outcome.as_deref().and_then(words),
+        error_type: reply.error_type.map(|word| word.to_string()),
+        session_id: reply.session_id.as_deref().and_then(words),
     }
 }
 

@@ -10,8 +10,10 @@
 //! over all servers, `sessions` keeps runs of one conversation apart, `slots` bounds what goes on at once, `prompt`
 //! asks the agent's prompt policy before and after, and [`crate::agent`] runs the
 //! child; `journal` writes down what came of it, and `traceparent` is how a run below knows
-//! whose it is. `forms` are the loops around it: several at once, and dialogues; `listener` is
-//! who hears meanwhile what happens, and `delivery` what of it goes out to a language model.
+//! whose it is. `forms` are the loops around it: several at once, and dialogues; `jobs` are
+//! dispatches that go on when this process ends; `listener` is who hears meanwhile what
+//! happens, `bell` rings when a process lets go of a file, and `delivery` is what of a reply
+//! goes out to a language model.
 //! `listing` says whom one can ask and `checkup` what is amiss, `additions` changes that,
 //! `installed` does the same with policies, and `describe` has projects describe themselves;
 //! `choice` tells which policy serves, `recorder` keeps what policies decide and `replay` has
@@ -33,6 +35,7 @@ mod describe;
 mod flights;
 mod forms;
 mod installed;
+mod jobs;
 mod journal;
 mod key;
 mod lineage;
@@ -73,6 +76,7 @@ pub use delivery::{Delivered, Fetch, Fetched, GivenAs, Reference};
 pub use describe::Described;
 pub use forms::{Aggregated, Dialogue, DialogueReply, Parallel, ParallelReply, Spoken, Step};
 pub use installed::{NewPolicy, PolicyAdded, PolicyEntry, PolicyRemoved, PolicyState, PolicyUse};
+pub use jobs::{CancelOutcome, Cancelled, Job, JobFilter, JobSummary, Keeping, Waited};
 pub use lineage::Lineage;
 pub use listener::{Heard, Listener, News, summary};
 pub use listing::{AgentEntry, Health, Listing};
@@ -83,12 +87,14 @@ pub use request::{Conversation, Form, Request};
 pub use scan::{Scan, Skipped};
 
 pub use crate::store::family::{Family, State};
+pub use crate::store::jobs::Status as JobStatus;
 pub use crate::store::journal::{Record, now_ms};
 pub use crate::store::usage::{Figures, Typical, Usage};
 
 use by_name::ByName;
 use claims::Claims;
 use flights::{Flight, Flights, Found, Landing, Wanted};
+use jobs::Jobs;
 use journal::{Entry, Journal};
 use plan::{Plan, Shareable};
 use prompt::Reader;
@@ -130,6 +136,7 @@ pub struct Dispatcher {
     sessions: Sessions,
     slots: Slots,
     journal: Arc<Journal>,
+    jobs: Jobs,
     /// Cancelled when the process is to end; every run listens to a child of it.
     ending: CancellationToken,
     /// When the ending process stops waiting.
@@ -159,6 +166,7 @@ impl Dispatcher {
             sessions: Sessions::new(paths.state_folder.join("sessions")),
             slots,
             journal: Arc::new(Journal::new(Store::new(&paths.state_folder))),
+            jobs: Jobs::new(paths, executable),
             ending: CancellationToken::new(),
             farewell: OnceLock::new(),
             runs: TaskTracker::new(),
@@ -385,7 +393,8 @@ impl Dispatcher {
                 listener.tell(agent, News::Event(&event));
             }
         };
-        let held = lock.descriptor().into_iter().chain(slot.descriptor()).collect();
+        let keeping = plan.keeping.as_ref().and_then(Keeping::descriptor);
+        let held = [lock.descriptor(), slot.descriptor(), keeping].into_iter().flatten().collect();
         let cancel = &flight.cancel;
         let outcome =
             crate::agent::run(&self.cli, &self.runner, &plan.run, held, cancel, observe).await;
@@ -442,7 +451,12 @@ impl Dispatcher {
                 let wait = self.sessions.wait(id, &self.lineage);
                 timeout_at(deadline, wait).await.map_err(in_use)??;
             }
-            let slot = self.slots.acquire(Class::Interactive).await;
+            let class = if plan.keeping.is_some() { Class::Background } else { Class::Interactive };
+            let slot = self.slots.acquire(class).await;
+            if plan.keeping.is_some() {
+                // It comes up while the prompt is written; earlier it would only wait.
+                self.runner.start_ahead();
+            }
             // At once, as either takes another thread. Writing a prompt in vain costs nothing.
             let lock = self.sessions.claim(session.id(), &run);
             match tokio::join!(lock, self.word(plan, plan_records)) {

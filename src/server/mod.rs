@@ -2,6 +2,7 @@
 //!
 //! - `tools`: what clients see; `arguments`, `requests` and `answer`: in and out
 //! - `progress`: what a waiting client hears, and `wording`: in which words
+//! - `jobs`: the tools about jobs
 //! - `stdio`: the transport
 //!
 //! Handlers hold no run: rmcp drops the answer of a cancelled request, so a run
@@ -9,6 +10,7 @@
 
 mod answer;
 mod arguments;
+mod jobs;
 mod progress;
 mod requests;
 mod stdio;
@@ -161,6 +163,12 @@ impl ServerHandler for Server {
                     let wanted = requests::fetch(&arguments)?;
                     Ok(outcome(self.dispatcher.fetch(wanted).await))
                 }
+                "dispatch_async" => self.dispatch_async(&arguments).await,
+                "dispatch_status" => self.dispatch_status(&arguments).await,
+                "dispatch_wait" => self.dispatch_wait(&arguments, &context).await,
+                "dispatch_cancel" => self.dispatch_cancel(&arguments).await,
+                "dispatch_jobs" => self.dispatch_jobs(&arguments).await,
+                "dispatch_gc" => self.dispatch_gc(&arguments).await,
                 "add_agent" => {
                     let newcomer = requests::newcomer(&arguments)?;
                     Ok(outcome(self.dispatcher.add(newcomer, By::Client).await))

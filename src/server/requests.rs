@@ -46,6 +46,11 @@ pub(super) fn stream(arguments: &Arguments) -> Result<Request, String> {
     Ok(Request { conversation: Conversation::New, form: Form::Stream, ..task(arguments)? })
 }
 
+/// A dispatch that outlives this server.
+pub(super) fn job(arguments: &Arguments) -> Result<Request, String> {
+    Ok(Request { form: Form::Job, ..task(arguments)? })
+}
+
 /// Several dispatches, as a list or as the text of one, and how their replies are wanted.
 pub(super) fn parallel(arguments: &Arguments) -> Result<(Parallel, Vec<GivenAs>), String> {
     let read;

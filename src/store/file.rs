@@ -33,6 +33,7 @@ const STEPS: &[M<'_>] = &[
     M::up(include_str!("replies.sql")),
     M::up(include_str!("answers.sql")),
     M::up(include_str!("decisions.sql")),
+    M::up(include_str!("jobs.sql")),
 ];
 
 /// An open file.

@@ -3,7 +3,7 @@
 use std::sync::LazyLock;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use rusqlite::{Connection, Row, named_params};
+use rusqlite::{Connection, OptionalExtension, Row, named_params};
 use serde::Serialize;
 
 use super::owner::Owner;
@@ -179,6 +179,19 @@ impl Record {
                 },
             )
             .map(drop)
+    }
+
+    /// Completes the record with this id, if it is there and nobody has.
+    ///
+    /// # Errors
+    ///
+    /// What SQLite says.
+    pub fn complete(connection: &Connection, id: &str, end: End) -> rusqlite::Result<()> {
+        let sql = format!("SELECT {} FROM dispatch WHERE id = ?1 AND ended_ms IS NULL", *SELECTED);
+        match connection.query_row(&sql, [id], Self::read).optional()? {
+            Some(record) => Self { end: Some(end), ..record }.write(connection),
+            None => Ok(()),
+        }
     }
 
     /// Reads a row of [`SELECTED`].

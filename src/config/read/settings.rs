@@ -23,6 +23,7 @@ const KEYS: &[&str] = &[
     "default_disallowed_tools",
     "max_dispatch_depth",
     "max_concurrency",
+    "max_queued_jobs",
     "agent_roots",
     "aggregate",
     "command",
@@ -76,6 +77,9 @@ pub(super) fn read(node: &Node<'_>, anchor: &Anchor, report: &mut Report<'_>) ->
         max_concurrency: lenient
             .bound("max_concurrency", lax::whole(1..=u32::MAX))
             .unwrap_or(default.max_concurrency),
+        max_queued_jobs: lenient
+            .bound("max_queued_jobs", lax::whole(1..=u32::MAX))
+            .unwrap_or(default.max_queued_jobs),
         job_retention_days: lenient.or(
             "job_retention_days",
             lax::whole(0..=u32::MAX),

@@ -32,6 +32,7 @@ fn every_key_is_read() {
   default_disallowed_tools: [Bash]
   max_dispatch_depth: 1
   max_concurrency: 9.0
+  max_queued_jobs: 20
   agent_roots: [/srv/./projects, /work]
   aggregate: {max_rounds: 2, max_asks: 0, budget_usd: 0.5}
   command: [npx, claude]
@@ -52,6 +53,7 @@ fn every_key_is_read() {
         default_disallowed_tools: vec!["Bash".to_owned()],
         max_dispatch_depth: 1,
         max_concurrency: 9,
+        max_queued_jobs: 20,
         agent_roots: Some(vec!["/srv/projects".into(), "/work".into()]),
         aggregate: AggregateSettings { max_rounds: 2, max_asks: 0, budget_usd: Some(0.5) },
         command: vec!["npx".to_owned(), "claude".to_owned()],
@@ -144,6 +146,10 @@ fn a_wrong_bound_on_what_agents_may_spend_or_do_stops_dispatching() {
         (
             "max_concurrency: many",
             "2:20 settings.max_concurrency: must be a whole number, at least 1, but is the text \"many\"",
+        ),
+        (
+            "max_queued_jobs: 0",
+            "2:20 settings.max_queued_jobs: must be a whole number, at least 1, but is 0",
         ),
         (
             "default_max_budget_usd: -1",
