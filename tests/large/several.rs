@@ -37,8 +37,8 @@ fn assert_there(client: &mut Client, reply: &Value, key: &str, whole: &str) -> b
 
 #[test]
 fn the_largest_are_cut_until_all_fit() {
-    // A line has 19 bytes.
-    let agents = [("a", 500), ("b", 4000), ("c", 10), ("d", 1000)];
+    // A line has 21 bytes.
+    let agents = [("a", 500), ("b", 4000), ("c", 10), ("d", 800)];
     let world = world_of(&agents);
     let mut client = Client::connect(&world);
     let call = json!({"dispatches": dispatches(&agents)});
