@@ -36,3 +36,5 @@ mod shared_cache;
 mod sharing;
 mod streaming;
 mod support;
+#[cfg(target_os = "linux")]
+mod tasks;

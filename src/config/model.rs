@@ -116,6 +116,9 @@ pub struct Settings {
     pub job_retention_days: u32,
     /// Keep what policies are given and decide.
     pub record_policies: bool,
+    /// After how many seconds a dispatch becomes a task for a client that can have one; never
+    /// where there is none.
+    pub task_after_seconds: Option<u32>,
     /// How long a tool's answer may be, in bytes of JSON; beyond, replies go out as previews.
     /// 0 is any length.
     pub inline_limit: u32,
@@ -142,6 +145,7 @@ impl Default for Settings {
             cache: CacheSettings::default(),
             job_retention_days: 0,
             record_policies: false,
+            task_after_seconds: Some(20),
             inline_limit: 40 << 10,
             policies: PolicyNames::default(),
             policy_limits: LimitOverrides::default(),

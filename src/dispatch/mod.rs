@@ -48,6 +48,7 @@ mod recorder;
 mod replay;
 pub mod reply;
 pub mod request;
+mod run_id;
 mod scan;
 mod sessions;
 mod shared;
@@ -72,11 +73,11 @@ use crate::store::Store;
 pub use additions::{Added, Additions, By, Newcomer};
 pub use cache::CacheStats;
 pub use checkup::{Check, Status};
-pub use delivery::{Delivered, Fetch, Fetched, GivenAs, Reference};
+pub use delivery::{Delivered, Fetch, Fetched, GivenAs, Page, Reference};
 pub use describe::Described;
 pub use forms::{Aggregated, Dialogue, DialogueReply, Parallel, ParallelReply, Spoken, Step};
 pub use installed::{NewPolicy, PolicyAdded, PolicyEntry, PolicyRemoved, PolicyState, PolicyUse};
-pub use jobs::{CancelOutcome, Cancelled, Job, JobFilter, JobSummary, Keeping, Waited};
+pub use jobs::{CancelOutcome, Cancelled, Job, JobFilter, JobSummary, Keeping, Waited, Within};
 pub use lineage::Lineage;
 pub use listener::{Heard, Listener, News, summary};
 pub use listing::{AgentEntry, Health, Listing};
@@ -451,7 +452,8 @@ impl Dispatcher {
                 let wait = self.sessions.wait(id, &self.lineage);
                 timeout_at(deadline, wait).await.map_err(in_use)??;
             }
-            let class = if plan.keeping.is_some() { Class::Background } else { Class::Interactive };
+            let in_background = plan.keeping.as_ref().is_some_and(|job| !job.is_waited_for);
+            let class = if in_background { Class::Background } else { Class::Interactive };
             let slot = self.slots.acquire(class).await;
             if plan.keeping.is_some() {
                 // It comes up while the prompt is written; earlier it would only wait.

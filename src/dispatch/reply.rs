@@ -164,6 +164,12 @@ impl Reply {
         Self::of(agent, Outcome::failed(failure), None)
     }
 
+    /// The reply of the run with this id.
+    pub(super) fn of_run(mut self, id: &str) -> Self {
+        self.run = Some(id.to_owned());
+        self
+    }
+
     /// The reply in which a text is kept that was put together from others.
     pub(super) fn made(by: &str, text: &Arc<String>) -> Self {
         let run = Some(uuid::Uuid::new_v4().simple().to_string());

@@ -52,7 +52,11 @@ impl Server {
     }
 
     pub(super) async fn dispatch_status(&self, arguments: &Arguments) -> Called {
-        Ok(outcome(self.dispatcher.job(&arguments.required("job_id")?).await))
+        let job = self.dispatcher.job(&arguments.required("job_id")?).await;
+        Ok(match job {
+            Ok(job) => answer::answer(&self.dispatcher.deliver_job(job).await),
+            Err(refusal) => answer::refusal(&refusal),
+        })
     }
 
     pub(super) async fn dispatch_wait(
@@ -63,7 +67,11 @@ impl Server {
         let id = arguments.required("job_id")?;
         let given = arguments.given("timeout_seconds").map(|_| arguments.count("timeout_seconds"));
         let seconds = given.transpose()?.unwrap_or(WAIT).clamp(WAITS.0, WAITS.1);
-        let work = |_| self.dispatcher.wait_job(&id, Duration::from_secs(seconds));
+        let work = |_| async {
+            let Waited { job, timed_out } =
+                self.dispatcher.wait_job(&id, Duration::from_secs(seconds)).await?;
+            Ok(Waited { job: self.dispatcher.deliver_job(job).await, timed_out })
+        };
         let waited = progress::report(context, Wording::Job, work).await;
         let shown = |Waited { job, timed_out }| WaitedFor { job, timed_out_waiting: timed_out };
         Ok(outcome(waited.map(shown)))

@@ -20,7 +20,7 @@ const AT_ONCE: usize = 16;
 
 /// Which of them may go, as a condition on a row. A reply that belongs to something else goes
 /// with that.
-const FREE: &str = "TRUE";
+const FREE: &str = "id NOT IN (SELECT id FROM job)";
 
 /// A reply that was kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -140,6 +140,7 @@ mod tests {
     fn table() -> Connection {
         let connection = Connection::open_in_memory().expect("memory");
         connection.execute_batch(include_str!("replies.sql")).expect("the table");
+        connection.execute_batch(include_str!("jobs.sql")).expect("that of jobs");
         connection
     }
 

@@ -30,6 +30,7 @@ const KEYS: &[&str] = &[
     "cache",
     "job_retention_days",
     "record_policies",
+    "task_after_seconds",
     "inline_limit",
     "policies",
     "policy_limits",
@@ -86,6 +87,12 @@ pub(super) fn read(node: &Node<'_>, anchor: &Anchor, report: &mut Report<'_>) ->
             default.job_retention_days,
         ),
         record_policies: lenient.or("record_policies", lax::truth, default.record_policies),
+        task_after_seconds: lenient.or_shown(
+            "task_after_seconds",
+            lax::whole_or_off,
+            default.task_after_seconds,
+            "20",
+        ),
         inline_limit: lenient.or("inline_limit", lax::whole(0..=u32::MAX), default.inline_limit),
         agent_roots: lenient.agent_roots(anchor),
         aggregate: aggregate(&fields, lenient.report),
@@ -218,10 +225,22 @@ impl Lenient<'_, '_, '_, '_> {
         read: impl FnOnce(&Node<'_>) -> Result<T, Invalid>,
         default: T,
     ) -> T {
+        let shown = format!("{default:?}");
+        self.or_shown(key, read, default, &shown)
+    }
+
+    /// The same with a default that reads in the config as it is shown here.
+    fn or_shown<T>(
+        &mut self,
+        key: &str,
+        read: impl FnOnce(&Node<'_>) -> Result<T, Invalid>,
+        default: T,
+        shown: &str,
+    ) -> T {
         match self.fields.optional(key, read) {
             Ok(value) => value.unwrap_or(default),
             Err(fault) => {
-                default_applies(self.report, fault, &format!("the default {default:?} applies"));
+                default_applies(self.report, fault, &format!("the default {shown} applies"));
                 default
             }
         }

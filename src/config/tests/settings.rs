@@ -39,6 +39,7 @@ fn every_key_is_read() {
   cache: {enabled: no, ttl: 0, max_size: '7', shared: on}
   job_retention_days: 30
   record_policies: yes
+  task_after_seconds: off
   inline_limit: '0'
   policies: {prompt: a, describe: b, aggregate: c, dialogue: d}
   policy_limits: {timeout_ms: 5, memory_mib: 6, input_mib: 7, output_mib: 8, log_kib: 9}
@@ -60,6 +61,7 @@ fn every_key_is_read() {
         cache: CacheSettings { enabled: false, ttl: 0, max_size: 7, shared: true },
         job_retention_days: 30,
         record_policies: true,
+        task_after_seconds: None,
         inline_limit: 0,
         policies: PolicyNames {
             prompt: "a".to_owned(),
@@ -96,6 +98,10 @@ fn a_wrong_value_has_its_default_and_leaves_the_rest() {
         (
             "cache: {shared: maybe}",
             "2:19 settings.cache.shared: must be true or false, but is the text \"maybe\"; the default false applies",
+        ),
+        (
+            "task_after_seconds: soon",
+            "2:23 settings.task_after_seconds: must be a whole number, at least 0, or off, but is the text \"soon\"; the default 20 applies",
         ),
         (
             "inline_limit: -1",

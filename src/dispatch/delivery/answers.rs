@@ -6,6 +6,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::agent::ErrorType;
+use crate::dispatch::Job;
 use crate::dispatch::forms::{Aggregated, DialogueReply, ParallelReply};
 use crate::dispatch::reply::{Excerpt, Reply};
 
@@ -168,6 +169,20 @@ impl Answer for Delivered {
             Self::Reply(reply) => &mut reply.store_error,
             Self::Reference(reference) => &mut reference.store_error,
         })
+    }
+}
+
+impl Answer for Job {
+    fn replies(&self) -> Vec<Reply> {
+        self.result.iter().cloned().collect()
+    }
+
+    fn places(&mut self) -> Vec<Place<'_>> {
+        self.result.iter_mut().map(Reply::place).collect()
+    }
+
+    fn store_error(&mut self) -> Option<&mut Option<String>> {
+        self.result.as_mut().map(|reply| &mut reply.store_error)
     }
 }
 

@@ -6,11 +6,9 @@ use serde::Serialize;
 
 use super::text::{json_length, part};
 use crate::dispatch::reply::{Refusal, Reply};
-use crate::dispatch::{Dispatcher, NO_AGENT};
+use crate::dispatch::run_id::{self, DIGITS};
+use crate::dispatch::{Dispatcher, Job, NO_AGENT};
 use crate::store::replies;
-
-/// How many digits a reference has.
-const DIGITS: usize = 32;
 
 /// How many bytes of a text are on a page at least, however small the limit.
 const LEAST: usize = 4 << 10;
@@ -18,9 +16,19 @@ const LEAST: usize = 4 << 10;
 /// What a page's own keys take, in bytes of JSON, generously.
 const OWN_KEYS: usize = 150;
 
+/// What there is under a reference.
+#[derive(Debug, Clone, Serialize)]
+#[serde(untagged)]
+pub enum Fetched {
+    /// A reply, or a page of it.
+    Page(Box<Page>),
+    /// A job that has no reply yet.
+    Job(Box<Job>),
+}
+
 /// A reply that was kept, or a page of it.
 #[derive(Debug, Clone, Serialize)]
-pub struct Fetched {
+pub struct Page {
     #[serde(flatten)]
     reply: Reply,
     /// There is more after this page.
@@ -49,29 +57,31 @@ pub struct Fetch {
 }
 
 impl Dispatcher {
-    /// Fetches a reply that was kept, whoever kept it.
+    /// Fetches a reply that was kept, whoever kept it, or the job that is to have it.
     ///
     /// # Errors
     ///
-    /// [`Refusal`] when there is none with this reference, or the store cannot be read.
+    /// [`Refusal`] when there is neither with this reference, or the store cannot be read.
     pub async fn fetch(self: &Arc<Self>, wanted: Fetch) -> Result<Fetched, Refusal> {
         let id = id(&wanted.reference)?;
         let this = Arc::clone(self);
         let limit = self.look(NO_AGENT, move || Ok(this.load()?.settings.inline_limit)).await?;
-        let read = self.journal.read(move |connection| replies::read(connection, &id)).await;
+        let name = id.clone();
+        let read = self.journal.read(move |connection| replies::read(connection, &name)).await;
         let kept = read.map_err(|error| {
             Refusal::new(format!("what is kept of replies cannot be read: {error}"))
         })?;
         let Some(kept) = kept else {
-            // What has an id and no reply yet is told of from here.
-            return Err(unknown(&wanted.reference));
+            let job = self.job_if_any(&id).await?;
+            let job = job.ok_or_else(|| unknown(&wanted.reference))?;
+            return Ok(Fetched::Job(Box::new(self.deliver_job(job).await)));
         };
         // A long one takes a while.
         let work = move || {
             let reply = serde_json::from_str(&kept.json).map_err(|error| {
                 Refusal::new(format!("what is kept of {} is no reply: {error}", wanted.reference))
             })?;
-            Ok(page(reply, &wanted, limit as usize))
+            Ok(Fetched::Page(Box::new(page(reply, &wanted, limit as usize))))
         };
         self.look(NO_AGENT, work).await
     }
@@ -79,16 +89,10 @@ impl Dispatcher {
 
 /// The id that a reference names.
 fn id(reference: &str) -> Result<String, Refusal> {
-    let reference = reference.trim();
-    let digits = reference.len().checked_sub(DIGITS).and_then(|start| reference.get(start..));
-    let digits = digits.filter(|digits| digits.bytes().all(|digit| digit.is_ascii_hexdigit()));
-    let apart = reference.len() == DIGITS
-        || reference
-            .get(..reference.len().saturating_sub(DIGITS))
-            .is_some_and(|agent| agent.len() > 1 && agent.ends_with('-'));
-    digits.filter(|_| apart).map(str::to_ascii_lowercase).ok_or_else(|| {
-        Refusal::new(format!("{reference:?} is no ref: it has to be 32 hexadecimal digits"))
-            .with_hint("Give the value of ref from a reply as it stands there.")
+    run_id::in_text(reference).ok_or_else(|| {
+        let shown: String = reference.trim().chars().take(100).collect();
+        Refusal::new(format!("{shown:?} is no ref: it has to be {DIGITS} hexadecimal digits"))
+            .with_hint("Give the value of ref from a reply as it stands there, or the id of a job.")
     })
 }
 
@@ -99,7 +103,7 @@ fn unknown(reference: &str) -> Refusal {
 }
 
 /// The part of a reply that is wanted, within a limit where there is one and no other bound.
-fn page(mut reply: Reply, wanted: &Fetch, limit: usize) -> Fetched {
+fn page(mut reply: Reply, wanted: &Fetch, limit: usize) -> Page {
     let result = std::mem::take(&mut reply.result);
     let parsed = reply.parsed_result.take();
     let Fetch { max_chars, offset, .. } = *wanted;
@@ -120,37 +124,11 @@ fn page(mut reply: Reply, wanted: &Fetch, limit: usize) -> Fetched {
     if is_whole && size.is_some_and(fits) {
         reply.parsed_result = parsed;
     }
-    Fetched {
+    Page {
         parsed_result_size: size.filter(|_| reply.parsed_result.is_none()),
         reply,
         truncated,
         full_size: (!is_whole).then_some(full),
         next_offset: truncated.then_some(next),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_reference_is_an_id_also_with_its_agent() {
-        let digits = "0123456789abcdef0123456789ABCDEF";
-        for good in [digits.to_owned(), format!(" infra-{digits}\n"), format!("a-b-{digits}")] {
-            assert_eq!(id(&good).expect(&good), digits.to_lowercase());
-        }
-        let shorter = &digits[1..];
-        for bad in [
-            "",
-            "infra",
-            shorter,
-            &format!("g{shorter}"),
-            &format!("{digits}-"),
-            &format!("0{digits}"),
-            &format!("-{digits}"),
-            &format!("é{shorter}"),
-        ] {
-            assert!(id(bad).is_err(), "{bad}");
-        }
     }
 }

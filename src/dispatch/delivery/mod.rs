@@ -16,15 +16,15 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::Dispatcher;
 use super::forms::{DialogueReply, ParallelReply};
 use super::reply::Reply;
+use super::{Dispatcher, Job};
 use crate::config::Settings;
 use crate::lock::lock;
 use crate::store::replies;
 
 pub use answers::{Delivered, Reference};
-pub use fetch::{Fetch, Fetched};
+pub use fetch::{Fetch, Fetched, Page};
 
 use answers::Answer;
 use shorten::{Shortened, shorten};
@@ -69,6 +69,11 @@ impl Dispatcher {
             GivenAs::Reference(_) => self.keep(vec![reply.clone()]).await,
         };
         self.fit(Delivered::of(reply, wanted, &mut { is_kept })).await
+    }
+
+    /// A job as it goes out.
+    pub async fn deliver_job(self: &Arc<Self>, job: Job) -> Job {
+        self.fit(job).await
     }
 
     /// Several as they go out, each as it is wanted.

@@ -16,7 +16,7 @@ use super::{Keeping, unusable};
 use crate::dispatch::Dispatcher;
 use crate::dispatch::listener::{Listener, News, summary};
 use crate::dispatch::reply::{Refusal, Reply};
-use crate::dispatch::request::Request;
+use crate::dispatch::request::{Form, Request};
 use crate::store::jobs::{self, Status};
 use crate::store::journal::now_ms;
 use crate::store::{Owner, StoreError};
@@ -74,7 +74,12 @@ impl Dispatcher {
             .map_err(|error| Refusal::new(format!("the request cannot be read: {error}")))?;
         let (name, this) = (id.to_owned(), Owner::this());
         self.journal.store.post(move |connection| jobs::kept_by(connection, &name, this));
-        let keeping = Keeping { id: id.to_owned(), spool: folder.spool(), lock: Arc::new(lock) };
+        let keeping = Keeping {
+            id: id.to_owned(),
+            spool: folder.spool(),
+            lock: Arc::new(lock),
+            is_waited_for: request.form != Form::Job,
+        };
         let give_up = CancellationToken::new();
         let reply =
             self.run_job(Request { keeping: Some(keeping), ..request }, &give_up, unwanted, asked);

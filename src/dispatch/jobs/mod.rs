@@ -6,6 +6,7 @@
 //! | file     | what it is about                                               |
 //! |----------|----------------------------------------------------------------|
 //! | `start`  | from a request to a job and its keeper                         |
+//! | `within` | a dispatch that becomes a job where it takes long              |
 //! | `keeper` | the process that keeps a job, from the inside                  |
 //! | `folder` | the job's lock, its call and its spool                         |
 //! | `settle` | jobs whose keeper was killed                                   |
@@ -25,6 +26,7 @@ mod keeper;
 mod record;
 mod settle;
 mod start;
+mod within;
 
 use std::io;
 use std::os::fd::OwnedFd;
@@ -46,6 +48,7 @@ use folder::{JobFolder, Keeper};
 pub use cancel::{CancelOutcome, Cancelled};
 pub(super) use id::session_of;
 pub use record::{Job, JobSummary};
+pub use within::Within;
 
 /// How long somebody waits for the store who wants nothing but what it says of jobs.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -72,6 +75,8 @@ pub struct Keeping {
     pub(super) spool: PathBuf,
     /// What has to stay open as long as anything of the run is left.
     lock: Arc<OwnedFd>,
+    /// Somebody waits for it as for any other dispatch.
+    pub(super) is_waited_for: bool,
 }
 
 impl Keeping {
@@ -137,6 +142,15 @@ impl Dispatcher {
         self.job_with_reply(standing).await
     }
 
+    /// The same, or none where there is no such job. The id is one.
+    pub(super) async fn job_if_any(self: &Arc<Self>, id: &str) -> Result<Option<Job>, Refusal> {
+        if self.read_job(id).await?.is_none() {
+            return Ok(None);
+        }
+        let standing = self.look_at_job(id).await?;
+        self.job_with_reply(standing).await.map(Some)
+    }
+
     /// The latest jobs, newest first.
     ///
     /// # Errors
@@ -165,14 +179,16 @@ impl Dispatcher {
         let deadline = Instant::now() + longest;
         loop {
             let mut standing = self.look_at_job(&id).await?;
-            let is_over = standing.job.status.is_final();
-            let rang = match standing.kept.take().filter(|_| !is_over) {
+            let status = standing.job.status;
+            // What a cancelled one has said is there once it is at its end.
+            let is_awaited = !status.is_final() || status == Status::Cancelled;
+            let rang = match standing.kept.take().filter(|_| is_awaited) {
                 Some(kept) => timeout_at(deadline, bell::any(&[kept])).await.is_ok(),
                 None => false,
             };
             if !rang {
                 let job = self.job_with_reply(standing).await?;
-                return Ok(Waited { job, timed_out: !is_over });
+                return Ok(Waited { job, timed_out: !status.is_final() });
             }
         }
     }
@@ -235,6 +251,8 @@ impl Dispatcher {
             None
         };
         let reply = reply.and_then(|kept| serde_json::from_str::<Reply>(&kept.json).ok());
+        // It is kept under the job's own id.
+        let reply = reply.map(|reply| reply.of_run(&job.id));
         Ok(Job::new(job, &request, reply))
     }
 }

@@ -11,7 +11,7 @@ use super::record::TASK;
 use super::{Job, Jobs, PATIENCE, id, unwritable};
 use crate::dispatch::Dispatcher;
 use crate::dispatch::reply::{Refusal, Reply};
-use crate::dispatch::request::{Conversation, Form, Request};
+use crate::dispatch::request::{Conversation, Request};
 use crate::store::jobs::{self, Status};
 use crate::store::journal::now_ms;
 
@@ -31,7 +31,7 @@ impl Dispatcher {
             Conversation::None => Conversation::New,
             given => given,
         };
-        let request = Request { conversation, form: Form::Job, keeping: None, ..request };
+        let request = Request { conversation, keeping: None, ..request };
         let agent = request.agent.clone();
         let entry = self.journal.entry(&request, &self.lineage);
         let plan = match self.prepare(request.clone()).await? {
