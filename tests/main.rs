@@ -12,6 +12,7 @@ mod hints;
 mod hostile;
 mod interface;
 mod journal;
+mod kit;
 #[cfg(target_os = "linux")]
 mod leaving;
 #[cfg(target_os = "linux")]

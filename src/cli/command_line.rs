@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueHint};
 
+use super::policy::PolicyCommand;
 use super::practice_agent::PracticeArgs;
 
 #[derive(Parser)]
@@ -97,6 +98,11 @@ pub(super) enum Command {
         /// Print JSON
         #[arg(long)]
         json: bool,
+    },
+    /// Write a policy of your own: make a project, build it, check it, try it, test it
+    Policy {
+        #[command(subcommand)]
+        command: PolicyCommand,
     },
     /// Show how it works on sample projects, with no account and no network
     Demo,

@@ -20,6 +20,7 @@ mod list;
 mod log;
 mod manual;
 mod parallel;
+mod policy;
 mod practice_agent;
 mod progress;
 mod remove;
@@ -99,6 +100,7 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Tree { id, limit, json } => {
             on_runtime(at_once, async { tree::run(&dispatcher()?, id, limit, json).await })
         }
+        Command::Policy { command } => policy::run(command),
         Command::Demo => demo::run(),
         Command::Completions { shell } => Ok(manual::completions(shell)?),
         Command::Man { dir } => Ok(manual::man(dir.as_deref())?),

@@ -14,7 +14,7 @@
 //! who hears meanwhile what happens. `listing` says whom one can ask and `checkup` what is
 //! amiss, `additions` changes that, and `describe` has projects describe themselves;
 //! `choice` tells which policy serves, and `by_name` holds what callers share for as long
-//! as one of them has it.
+//! as one of them has it. `kit` looks at policies and tries them, for those who write one.
 //!
 //! A run lives here, not with its caller: callers have a seat and wait. When the last
 //! one leaves, the run is cancelled, and still brought to its end.
@@ -29,6 +29,7 @@ mod flights;
 mod forms;
 mod journal;
 mod key;
+mod kit;
 mod lineage;
 mod listener;
 mod listing;
@@ -62,6 +63,7 @@ pub use cache::CacheStats;
 pub use checkup::{Check, Status};
 pub use describe::Described;
 pub use forms::{Aggregated, Dialogue, DialogueReply, Parallel, ParallelReply, Spoken, Step};
+pub use kit::Subject;
 pub use lineage::Lineage;
 pub use listener::{Heard, Listener, News, summary};
 pub use listing::{AgentEntry, Health, Listing};
@@ -70,6 +72,7 @@ pub use reply::{Refusal, Reply};
 pub use request::{Conversation, Form, Request};
 pub use scan::{Scan, Skipped};
 
+pub use crate::policy::{Inspection, Trial, Tried};
 pub use crate::store::family::{Family, State};
 pub use crate::store::journal::{Record, now_ms};
 pub use crate::store::usage::{Figures, Typical, Usage};

@@ -8,11 +8,12 @@ pub(super) const PACKAGE: &str = "agent-dispatch:policy/";
 /// The version of it that this host offers.
 pub(super) const VERSION: &str = "0.1.0";
 
-// Serialize: what a policy is given is part of what tells two requests apart.
+// Serialize: what a policy is given is part of what tells two requests apart. Deserialize:
+// who writes a policy tries it on requests of his own.
 wasmtime::component::bindgen!({
     path: "wit",
     world: "prompt-policy",
-    additional_derives: [serde::Serialize],
+    additional_derives: [serde::Serialize, serde::Deserialize],
 });
 
 /// The world of describe policies; what all kinds share is that of the one above.

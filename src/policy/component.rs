@@ -50,13 +50,26 @@ pub(super) fn link(
     check_exports(ty.exports(engine).map(|(name, _)| name), kind)?;
     let imports: Vec<&str> = ty.imports(engine).map(|(name, _)| name).collect();
     check_imports(&imports)?;
+    prepare(engine, component, false)
+}
 
+/// Links a component. Where `trapping`, what it may not import is there and ends the call
+/// that uses it, so that more can be learned about it than that.
+pub(super) fn prepare(
+    engine: &Engine,
+    component: &Component,
+    trapping: bool,
+) -> Result<InstancePre<State>, Failure> {
+    let ty = component.component_type();
     let mut linker = Linker::new(engine);
     let instance = state::add_to_linker(&mut linker).and_then(|()| {
         // Defining WASI costs more than the rest of loading; most guests do not
         // ask for it.
-        if imports.iter().any(|import| import.starts_with("wasi:")) {
+        if ty.imports(engine).any(|(import, _)| import.starts_with("wasi:")) {
             wasi::add_to_linker(&mut linker)?;
+        }
+        if trapping {
+            linker.define_unknown_imports_as_traps(component)?;
         }
         linker.instantiate_pre(component)
     });
@@ -64,12 +77,7 @@ pub(super) fn link(
 }
 
 fn check_imports(imports: &[&str]) -> Result<(), Failure> {
-    let known = |import: &&&str| {
-        import.starts_with(PACKAGE)
-            || (EMPTY_WASI.iter().any(|package| import.starts_with(package))
-                && import.contains("@0.2."))
-    };
-    let refused: Vec<&str> = imports.iter().filter(|import| !known(import)).copied().collect();
+    let refused: Vec<&str> = imports.iter().filter(|import| !is_allowed(import)).copied().collect();
     if refused.is_empty() {
         return Ok(());
     }
@@ -77,6 +85,13 @@ fn check_imports(imports: &[&str]) -> Result<(), Failure> {
         "its component imports what no policy may use: {}",
         text::shown(&refused.join(", "), text::SAID)
     )))
+}
+
+/// May a policy import this?
+pub(super) fn is_allowed(import: &str) -> bool {
+    import.starts_with(PACKAGE)
+        || (EMPTY_WASI.iter().any(|package| import.starts_with(package))
+            && import.contains("@0.2."))
 }
 
 fn check_exports<'a>(exports: impl Iterator<Item = &'a str>, kind: &str) -> Result<(), Failure> {
@@ -107,7 +122,7 @@ fn check_exports<'a>(exports: impl Iterator<Item = &'a str>, kind: &str) -> Resu
 
 /// Versions `0.1.x` are one track; which of two is newer does not matter, as a
 /// version only ever adds what a host or guest may leave out.
-fn compatible(version: &str) -> bool {
+pub(super) fn compatible(version: &str) -> bool {
     let track = |version: &str| version.rsplit_once('.').map(|(track, _)| track.to_owned());
     track(version) == track(VERSION) && !version.contains('-')
 }

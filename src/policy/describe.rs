@@ -12,7 +12,7 @@ use super::bindings::describe::{DescribePolicy, DescribePolicyPre};
 use super::component::Loaded;
 use super::error::{Failure, PolicyError};
 use super::project::View;
-use super::ready::Ready;
+use super::ready::{Ready, Returned};
 use super::source::Source;
 use super::state::State;
 use super::text::{SAID, shown};
@@ -46,11 +46,13 @@ impl Host {
     ///
     /// Anything that keeps the policy from being used.
     pub async fn describe(self: &Arc<Self>, source: &Source) -> Result<Describe, PolicyError> {
-        let check = |store: &mut Store<State>, loaded: &Loaded, config: &str| {
-            instance(store, loaded)?.agent_dispatch_policy_describe().call_check(store, config)
-        };
         Ok(Describe(Ready::load(self, source, KIND, check).await?))
     }
+}
+
+/// Has a fresh instance check a config.
+pub(super) fn check(store: &mut Store<State>, loaded: &Loaded, config: &str) -> Returned<()> {
+    instance(store, loaded)?.agent_dispatch_policy_describe().call_check(store, config)
 }
 
 /// A fresh instance of the component.

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, OnceLock};
 
 use tokio::sync::Semaphore;
 use wasmtime::Engine;
+use wasmtime::component::Component;
 
 use super::compile::Compiler;
 use super::component::{self, Loaded};
@@ -126,6 +127,16 @@ impl Host {
             })
             .map_err(|failure| source.error(Arc::clone(&identity), failure))?;
         Ok(Loaded { identity, stamp: read.stamp, instance })
+    }
+
+    /// These bytes, compiled. Blocks, the first time for seconds.
+    pub(super) fn compiled(
+        &self,
+        bytes: &[u8],
+        digest: &str,
+    ) -> Result<(Engine, Component), Failure> {
+        let engine = self.engine()?;
+        Ok((engine.clone(), self.compiler.load(engine, bytes, digest)?))
     }
 
     fn engine(&self) -> Result<&Engine, Failure> {

@@ -58,11 +58,13 @@ impl Host {
     ///
     /// Anything that keeps the policy from being used; nothing was spent.
     pub async fn prompt(self: &Arc<Self>, source: &Source) -> Result<Prompt, PolicyError> {
-        let check = |store: &mut Store<State>, loaded: &Loaded, config: &str| {
-            instance(store, loaded)?.agent_dispatch_policy_prompt().call_check(store, config)
-        };
         Ok(Prompt(Ready::load(self, source, KIND, check).await?))
     }
+}
+
+/// Has a fresh instance check a config.
+pub(super) fn check(store: &mut Store<State>, loaded: &Loaded, config: &str) -> Returned<()> {
+    instance(store, loaded)?.agent_dispatch_policy_prompt().call_check(store, config)
 }
 
 /// A fresh instance of the component.

@@ -83,6 +83,16 @@ impl ComponentSource {
     }
 }
 
+impl Read {
+    /// Reads a component that may be of any kind; of a built-in one the kind has to be told.
+    pub(super) fn of(
+        component: &ComponentSource,
+        kind: Option<&'static str>,
+    ) -> Result<Self, Failure> {
+        component.read(kind.unwrap_or_default())
+    }
+}
+
 fn find_built_in(kind: &'static str, name: &str) -> Result<&'static BuiltIn, Failure> {
     built_in::find(kind, name).ok_or_else(|| Failure::NoSuchBuiltIn {
         kind,

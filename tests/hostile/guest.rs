@@ -9,26 +9,26 @@ use wit_parser::Resolve;
 /// A policy in WebAssembly text. Each body leaves the address of its result; those that
 /// are not set do the plain thing.
 #[derive(Clone)]
-pub(super) struct Guest {
+pub(crate) struct Guest {
     /// The world it is made for.
-    pub(super) world: &'static str,
+    pub(crate) world: &'static str,
     /// The version that it says it is made for.
-    pub(super) version: &'static str,
-    pub(super) check: String,
+    pub(crate) version: &'static str,
+    pub(crate) check: String,
     /// `render`, `describe` or `step`.
-    pub(super) first: String,
-    pub(super) interpret: String,
-    pub(super) realloc: String,
+    pub(crate) first: String,
+    pub(crate) interpret: String,
+    pub(crate) realloc: String,
     /// Fields of the module besides.
-    pub(super) more: String,
+    pub(crate) more: String,
     /// What it imports; comes first in the module.
-    pub(super) imports: String,
+    pub(crate) imports: String,
     /// Pages of memory.
-    pub(super) memory: String,
+    pub(crate) memory: String,
 }
 
 impl Guest {
-    pub(super) fn prompt() -> Self {
+    pub(crate) fn prompt() -> Self {
         Self {
             world: "prompt-policy",
             version: "0.1.0",
@@ -42,17 +42,17 @@ impl Guest {
         }
     }
 
-    pub(super) fn describe() -> Self {
+    pub(crate) fn describe() -> Self {
         Self { world: "describe-policy", ..Self::prompt() }
     }
 
     /// A policy that is asked again and again: it waits, or says nothing to the requester.
-    pub(super) fn steps(world: &'static str) -> Self {
+    pub(crate) fn steps(world: &'static str) -> Self {
         Self { world, first: "(i32.const 512)".to_owned(), ..Self::prompt() }
     }
 
     /// The component.
-    pub(super) fn build(&self) -> Vec<u8> {
+    pub(crate) fn build(&self) -> Vec<u8> {
         let Self { check, first, interpret, realloc, more, imports, memory, version, .. } = self;
         let functions = if self.world == "describe-policy" {
             format!(
@@ -160,7 +160,7 @@ fn interface(version: &str) -> tempfile::TempDir {
 }
 
 /// A built-in policy's component.
-pub(super) fn built_in() -> Vec<u8> {
+pub(crate) fn built_in() -> Vec<u8> {
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("plugins/built/classic.wasm");
     fs::read(path).expect("a component")
 }

@@ -6,7 +6,7 @@ mod aggregates;
 mod decisions;
 mod dialogues;
 
-mod guest;
+pub(crate) mod guest;
 
 use std::fs::{self, File};
 use std::os::unix::fs::symlink;
