@@ -1,5 +1,5 @@
 //! `agent-dispatch policy`: what those meet who write one. What the languages' own tools
-//! make of the projects is for `tests/real/kit`.
+//! make of the projects is for `tests/real/run`.
 
 mod build;
 mod check;
