@@ -14,6 +14,7 @@ mod hostile;
 mod installed;
 mod interface;
 mod journal;
+mod kit;
 mod large;
 #[cfg(target_os = "linux")]
 mod leaving;

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueHint};
 
-use super::policy::PolicyArgs;
+use super::policy::PolicyCommand;
 use super::practice_agent::PracticeArgs;
 
 #[derive(Parser)]
@@ -99,8 +99,11 @@ pub(super) enum Command {
         #[arg(long)]
         json: bool,
     },
-    /// Install, remove, list and replay policies
-    Policy(PolicyArgs),
+    /// Write, check, test, install, list and replay policies
+    Policy {
+        #[command(subcommand)]
+        command: PolicyCommand,
+    },
     /// Show the jobs of all sessions, newest first
     Jobs(JobsArgs),
     /// Show a job and what came of it

@@ -101,9 +101,7 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Tree { id, limit, json } => {
             on_runtime(at_once, async { tree::run(&dispatcher()?, id, limit, json).await })
         }
-        Command::Policy(arguments) => {
-            on_runtime(at_once, async { policy::run(&dispatcher()?, arguments).await })
-        }
+        Command::Policy { command } => policy::run(command),
         Command::Jobs(arguments) => {
             on_runtime(at_once, async { jobs::list(&dispatcher()?, arguments).await })
         }

@@ -18,7 +18,7 @@
 //! `installed` does the same with policies, and `describe` has projects describe themselves;
 //! `choice` tells which policy serves, `recorder` keeps what policies decide and `replay` has
 //! another one decide it again, and `by_name` holds what callers share for as long as one of
-//! them has it.
+//! them has it. `kit` looks at policies and tries them, for those who write one.
 //!
 //! A run lives here, not with its caller: callers have a seat and wait. When the last
 //! one leaves, the run is cancelled, and still brought to its end.
@@ -38,6 +38,7 @@ mod installed;
 mod jobs;
 mod journal;
 mod key;
+mod kit;
 mod lineage;
 mod listener;
 mod listing;
@@ -78,6 +79,7 @@ pub use describe::Described;
 pub use forms::{Aggregated, Dialogue, DialogueReply, Parallel, ParallelReply, Spoken, Step};
 pub use installed::{NewPolicy, PolicyAdded, PolicyEntry, PolicyRemoved, PolicyState, PolicyUse};
 pub use jobs::{CancelOutcome, Cancelled, Job, JobFilter, JobSummary, Keeping, Waited, Within};
+pub use kit::Subject;
 pub use lineage::Lineage;
 pub use listener::{Heard, Listener, News, summary};
 pub use listing::{AgentEntry, Health, Listing};
@@ -87,6 +89,7 @@ pub use reply::{Refusal, Reply};
 pub use request::{Conversation, Form, Request};
 pub use scan::{Scan, Skipped};
 
+pub use crate::policy::{Inspection, Trial, Tried};
 pub use crate::store::family::{Family, State};
 pub use crate::store::jobs::Status as JobStatus;
 pub use crate::store::journal::{Record, now_ms};
