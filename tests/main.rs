@@ -3,6 +3,8 @@
 
 mod agents;
 mod aggregates;
+#[cfg(target_os = "linux")]
+mod chaos;
 mod child;
 mod cli;
 mod config;

@@ -276,7 +276,22 @@ pub(super) fn forget(
 /// Now, in milliseconds since 1970.
 pub fn now_ms() -> i64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+    i64::try_from(since.as_millis()).unwrap_or(i64::MAX).saturating_add(jump_ms())
+}
+
+/// How far a test wants this clock to be off, in milliseconds: what stands in the file that
+/// `AGENT_DISPATCH_TEST_CLOCK` names.
+#[cfg(debug_assertions)]
+fn jump_ms() -> i64 {
+    let file = std::env::var_os("AGENT_DISPATCH_TEST_CLOCK");
+    let text = file.and_then(|file| std::fs::read_to_string(file).ok());
+    text.and_then(|text| text.trim().parse().ok()).unwrap_or(0)
+}
+
+/// What is released has no such thing.
+#[cfg(not(debug_assertions))]
+const fn jump_ms() -> i64 {
+    0
 }
 
 /// So many days ago, in milliseconds since 1970.

@@ -62,7 +62,7 @@ impl Dispatcher {
         Ok(ids)
     }
 
-    /// Removes the folders of these jobs, and those that belong to none.
+    /// Removes the folders of these jobs, and those that belong to none, or to one that is over.
     async fn remove_folders(self: &Arc<Self>, forgotten: Vec<String>) -> Result<(), Refusal> {
         let this = Arc::clone(self);
         let old = self.look_at_files(move || {
@@ -78,7 +78,8 @@ impl Dispatcher {
             Ok(folder::ids(root).into_iter().filter(is_old).collect::<Vec<_>>())
         });
         for id in old.await? {
-            if self.read_job(&id).await?.is_none() {
+            let job = self.read_job(&id).await?;
+            if job.is_none_or(|(job, _)| job.status.is_final()) {
                 let folder = self.jobs.folder(&id);
                 let removing = move || {
                     // Where it is held somebody is just about to write it down.
