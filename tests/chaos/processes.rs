@@ -30,6 +30,18 @@ pub(super) fn stop_for(scope: &'static World, pid: u32, time: Duration) -> bool 
     stopped
 }
 
+/// The processes of this world, with their command lines.
+pub(super) fn all(world: &World) -> Vec<String> {
+    let config = format!("AGENT_DISPATCH_CONFIG={}", world.config_file().display());
+    let read = |path: std::path::PathBuf| {
+        String::from_utf8_lossy(&fs::read(path).unwrap_or_default()).into_owned()
+    };
+    let processes = fs::read_dir("/proc").expect("/proc").flatten().map(|entry| entry.path());
+    let ours = processes
+        .filter(|process| read(process.join("environ")).split('\0').any(|line| line == config));
+    ours.map(|process| format!("{} {}", process.display(), read(process.join("cmdline")))).collect()
+}
+
 /// The process that keeps this job, if there is one.
 pub(super) fn keeper(job: &str) -> Option<u32> {
     find(|line| line.ends_with(&format!("\0keep-job\0{job}\0")))

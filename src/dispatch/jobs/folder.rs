@@ -72,8 +72,15 @@ impl JobFolder {
         call::hear(&self.call_path())
     }
 
-    /// Removes it with all that is in it.
+    /// Removes it with all that is in it. The lock goes last: as long as it is there, whoever
+    /// looks sees that something is left, also where the one who removes it is killed.
     pub(super) fn remove(&self) -> io::Result<()> {
+        for entry in self.0.read_dir().into_iter().flatten().flatten() {
+            if entry.path() != self.lock_path() {
+                // What does not go here goes below, or says why not.
+                let _ = fs::remove_file(entry.path());
+            }
+        }
         match fs::remove_dir_all(&self.0) {
             // Somebody else just did.
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),

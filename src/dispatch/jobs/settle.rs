@@ -5,7 +5,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::future::try_join_all;
+use futures::future::join_all;
 
 use super::folder::Keeper;
 use super::keeper::end_of;
@@ -38,9 +38,12 @@ impl Dispatcher {
             }
             Ok(lost)
         });
-        let settling =
-            lost.await?.into_iter().map(|(id, bell)| async move { self.settle(&id, bell).await });
-        Ok(try_join_all(settling).await?.len())
+        let settling = lost.await?.into_iter().map(|(id, bell)| async move {
+            let settled = self.settle(&id, bell).await;
+            // It keeps nobody from the others: whoever looks next tries again.
+            settled.inspect_err(|refusal| tracing::warn!("the job {id} is not settled: {refusal}"))
+        });
+        Ok(join_all(settling).await.into_iter().flatten().count())
     }
 
     /// Brings a job to its end that nobody keeps; `lock` keeps it so. Of several who do it at
