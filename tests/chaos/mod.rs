@@ -10,6 +10,7 @@ mod processes;
 
 use std::collections::HashMap;
 use std::fs;
+use std::io::{Read, Seek, SeekFrom};
 use std::process::Command;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -137,6 +138,15 @@ impl Scene {
         fs::read_to_string(self.world.path("ledger")).expect("the ledger")
     }
 
+    /// What was written into the ledger from there on.
+    fn ledger_since(&self, place: u64) -> String {
+        let mut ledger = fs::File::open(self.world.path("ledger")).expect("the ledger");
+        ledger.seek(SeekFrom::Start(place)).expect("a place");
+        let mut text = String::new();
+        ledger.read_to_string(&mut text).expect("text");
+        text
+    }
+
     /// The jobs that stand so now, by the store.
     fn jobs_that_are(&self, status: &str) -> Vec<String> {
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY;
@@ -166,6 +176,7 @@ fn use_servers(scene: &Scene, place: usize, mut rng: Rng, tells: &Sender<(Moment
             }
         }
         let Some(peer) = &mut server else { continue };
+        thread::sleep(Duration::from_millis(rng.u64(..60)));
         if act(scene, peer, &mut rng, tells).is_none() {
             lock(&scene.servers).remove(&place);
             server = None;
@@ -266,12 +277,11 @@ fn kill(
             .filter_map(|(victim, _)| counts.get(&(moment, victim)))
             .sum::<usize>()
     };
-    let mut read = 0;
     while (0..MOMENTS.len()).map(|moment| of(&counts, moment)).sum::<usize>() < kills {
         // The one with the fewest so far.
         let place = (0..MOMENTS.len()).min_by_key(|moment| of(&counts, *moment)).expect("some");
         let moment = MOMENTS[place];
-        let Some(job) = wait_for(scene, moment, &mut rng, told, &mut read) else { continue };
+        let Some(job) = wait_for(scene, moment, &mut rng, told) else { continue };
         let victim = match rng.u8(..10) {
             0..=5 => Victim::Keeper,
             6..=7 => Victim::Server,
@@ -300,11 +310,11 @@ fn wait_for(
     moment: Moment,
     rng: &mut Rng,
     told: &Receiver<(Moment, String)>,
-    read: &mut usize,
 ) -> Option<String> {
     let a_moment = |rng: &mut Rng| thread::sleep(Duration::from_micros(rng.u64(..4000)));
     match moment {
         Moment::Queued | Moment::Running => {
+            thread::sleep(Duration::from_millis(2));
             let status = if moment == Moment::Queued { "pending" } else { "running" };
             let jobs = scene.jobs_that_are(status);
             let place = rng.usize(..jobs.len().max(1));
@@ -325,17 +335,17 @@ fn wait_for(
         }
         Moment::Storing => {
             let deadline = Instant::now() + Duration::from_secs(2);
-            *read = scene.ledger().len();
+            let ledger = scene.world.path("ledger");
+            let place = || ledger.metadata().expect("the ledger").len();
+            let mut read = place();
             while Instant::now() < deadline {
-                let ledger = scene.ledger();
-                let new = ledger.get(*read..).unwrap_or_default();
-                let ended = new.lines().find_map(|line| line.strip_prefix("end "));
-                if let Some(token) = ended {
+                let new = scene.ledger_since(read);
+                read += u64::try_from(new.len()).expect("a size");
+                if let Some(token) = new.lines().find_map(|line| line.strip_prefix("end ")) {
                     let jobs = lock(&scene.jobs);
-                    let job =
-                        jobs.iter().find(|(_, task)| *task == token).map(|(id, _)| id.clone());
+                    let is_it = |(_, task): &(&String, &String)| *task == token;
+                    let job = jobs.iter().find(is_it).map(|(id, _)| id.clone());
                     drop(jobs);
-                    *read = ledger.len();
                     if job.is_some() {
                         a_moment(rng);
                         return job;
@@ -392,19 +402,23 @@ fn all_is_well(scene: &Scene, seed: u64) -> HashMap<String, usize> {
     let world = scene.world;
     let mut client = Client::connect(world);
     let mut ends = HashMap::new();
-    for (id, task) in &*lock(&scene.jobs) {
-        let job = settled(&mut client, id);
-        let ledger = scene.ledger();
-        let count = |what: &str| {
-            let line = format!("{what} {task}");
-            ledger.lines().filter(|known| *known == line).count()
-        };
-        let starts = count("start");
+    let jobs = lock(&scene.jobs).clone();
+    let over: Vec<(&String, &String, Value)> =
+        jobs.iter().map(|(id, task)| (id, task, settled(&mut client, id))).collect();
+    let ledger = scene.ledger();
+    let mut counts = HashMap::new();
+    for line in ledger.lines() {
+        *counts.entry(line.to_owned()).or_insert(0) += 1;
+    }
+    let count =
+        |what: &str, task: &str| counts.get(&format!("{what} {task}")).copied().unwrap_or(0);
+    for (id, task, job) in over {
+        let starts = count("start", task);
         assert!(starts <= 1, "seed {seed}: {task} was run {starts} times: {job}");
         let status = job["status"].as_str().expect("a status");
         *ends.entry(status.to_owned()).or_insert(0) += 1;
         // What it has said all of was paid for.
-        if count("end") == 1 {
+        if count("end", task) == 1 {
             assert!(["done", "cancelled"].contains(&status), "seed {seed}: paid for {task}: {job}");
             let kept = client.tool("fetch_result", json!({"ref": id}));
             assert_eq!(kept["result"], format!("did {task}"), "seed {seed}: {job}");
