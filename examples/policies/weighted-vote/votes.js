@@ -20,17 +20,23 @@ export function count(items, options, weightOf) {
 
 /** The option that a text chooses: the only one in the last line that names any. */
 export function voteIn(text, options) {
-  // The longer ones first, because one may be the beginning of another.
-  const longestFirst = [...options].sort((a, b) => b.length - a.length).map(escaped);
-  const named = new RegExp(`(?<![\\p{L}\\p{N}_-])(?:${longestFirst.join("|")})(?![\\p{L}\\p{N}_-])`, "giu");
+  // The longer ones first, because one may be a part of another.
+  const longestFirst = [...options].sort((a, b) => b.length - a.length);
   for (const line of text.split("\n").reverse()) {
-    const found = new Set((line.match(named) ?? []).map((word) => word.toLowerCase()));
-    if (found.size === 1) return options.find((option) => found.has(option.toLowerCase()));
-    if (found.size > 1) return undefined;
+    let left = ` ${words(line)} `;
+    const found = [];
+    for (const option of longestFirst) {
+      const without = left.replaceAll(` ${words(option)} `, " | ");
+      if (without !== left) found.push(option);
+      left = without;
+    }
+    if (found.length > 0) return found.length === 1 ? found[0] : undefined;
   }
   return undefined;
 }
 
-function escaped(option) {
-  return option.replace(/[\\^$.*+?()[\]{}|/]/g, "\\$&");
+/** The words of a text, two blanks between them, so that no two that are looked for share one.
+ * The engine that a component brings along knows no `\p{L}`: what separates words is listed. */
+export function words(text) {
+  return text.toLowerCase().split(/[\s!-,./:-@[-^`{-~“”‘’„…–—]+/).filter((word) => word !== "").join("  ");
 }
