@@ -15,11 +15,12 @@ const AGENT = `
 import { readFileSync, writeFileSync } from "node:fs";
 const read = (file) => JSON.parse(readFileSync(file, "utf8"));
 const prompt = readFileSync(0, "utf8");
+const given = (flag) => process.argv.includes(flag) ? process.argv[process.argv.indexOf(flag) + 1] : undefined;
 const heard = read("heard");
 writeFileSync("heard", JSON.stringify([...heard, prompt]));
 const result = read("says")[heard.length] ?? "I have nothing more to say.";
 console.log(JSON.stringify({ type: "result", subtype: "success", is_error: false, result,
-  session_id: "00000000-0000-4000-8000-000000000000", num_turns: 1, total_cost_usd: 0.01, duration_ms: 1 }));
+  session_id: given("--resume") ?? given("--session-id"), num_turns: 1, total_cost_usd: 0.01, duration_ms: 1 }));
 `;
 
 const COMPONENTS = {
@@ -101,7 +102,9 @@ function votes() {
   };
   const outvoted = ["Shipping is tempting.\nI say: wait.", "ship", "Ship it!"];
   const [code, { success, result }] = vote(outvoted);
-  assert.deepEqual([code, success, result], [0, true, "wait\n\nship: 2 (shop, docs)\nwait: 3 (infra)"]);
+  assert.deepEqual([code, success], [0, true]);
+  // Whoever speaks later than infra is not waited for.
+  assert.match(result, /^wait\n\nship: (0|1 \((shop|docs)\)|2 \(shop, docs\))\nwait: 3 \(infra\)$/);
 
   const undecided = ["ship or wait, I do not know", "Ship it!", "wait"];
   const reason = "undecided (ship: 1 (shop); wait: 1 (docs))";
@@ -112,10 +115,13 @@ function votes() {
   const [, decided] = vote([...undecided, "The risk is small.\n**Ship.**"], "judge");
   assert.equal(decided.result, "ship\n\nship: 1 (shop)\nwait: 1 (docs)\n\nDecided by judge:\n\nThe risk is small.\n**Ship.**");
   const heard = JSON.parse(readFileSync(join(world, "judge/heard"), "utf8"));
-  assert.equal(heard.length, 1);
-  for (const part of ["For ship, shop says:\n\nShip it!\n", "For wait, docs says:\n\nwait\n", "For none of them, infra says:\n\nship or wait, I do not know\n"]) {
-    assert.ok(heard[0].includes(part), heard[0]);
-  }
+  const material = "For ship, shop says:\n\nShip it!\n\nFor wait, docs says:\n\nwait\n\nFor none of them, infra says:\n\nship or wait, I do not know";
+  const question =
+    "Several agents were asked to choose between ship, wait, and the vote is undecided: ship: 1 (shop); wait: 1 (docs). " +
+    "Weigh what they say, and decide. Give your reason in a few sentences, and end with a line that names the option you choose and no other.";
+  assert.deepEqual(heard, [
+    `## Goal\naggregate parallel dispatch results\n\n## Dispatched by\ndispatch_parallel\n\n## Context\n${material}\n\n## Task\n${question}`,
+  ]);
 
   const [, unsure] = vote([...undecided, "Hard to say."], "judge");
   assert.equal(unsure.success, false);
@@ -137,7 +143,8 @@ function dialogues() {
   const asked =
     "As soon as you agree on what to do, end your reply with a line that begins with AGREED: and says in one sentence on what. " +
     "If you can agree to such a line of the other side, repeat it.";
-  assert.equal(first, `You and the agent 'shop' are to agree on this:\n\nWho repairs the invoices?\n\n${asked}`);
+  const told = `You and the agent 'shop' are to agree on this:\n\nWho repairs the invoices?\n\n${asked}`;
+  assert.equal(first, `## Goal\nWho repairs the invoices?\n\n## Dispatched by\nshop\n\n## Task\n${told}`);
   // One who agrees alone, or takes it back, agrees to nothing; and what was said before is a circle.
   assert.deepEqual(
     talk(["AGREED: infra does", "You broke them."], ["You should repair them.", "No, we only moved them.", "You should: repair them!"]),

@@ -13,6 +13,9 @@ METHODS = {"get", "put", "post", "delete", "options", "head", "patch", "trace", 
 # A line of YAML: its indent, the dashes of lists, and a key with its value or a value alone.
 LINE = re.compile(r"( *)((?:- +)*)(?:(\"[^\"]*\"|'[^']*'|[^\s#'\"\[{-].*?|-\S.*?) *:(?: +(.*))?|(.*))$")
 
+# A longer line is no key that counts, and not worth the time.
+LONGEST = 2000
+
 # The value stands in the deeper lines that follow.
 BLOCK = re.compile(r"[|>][+\-0-9]*(?: +#.*)?$")
 
@@ -38,7 +41,7 @@ def read(text):
 def of_json(text):
     try:
         whole = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     info = mapping(whole.get("info"))
     api = Api(title=str(info.get("title", "")), version=str(info.get("version", "")))
@@ -96,7 +99,7 @@ def entries(text):
                 continue
             yield path, " ".join(part for part in block[1] if part)
             block = None
-        if not stripped or stripped.startswith("#") or stripped == "---":
+        if not stripped or stripped.startswith("#") or stripped == "---" or len(line) > LONGEST:
             continue
         _, dashes, key, value, item = LINE.match(line.rstrip()).groups()
         # A list may stand as far to the left as its key.

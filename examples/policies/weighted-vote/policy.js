@@ -40,10 +40,10 @@ function ask(aggregator, votes, options) {
   const groups = [...votes.sides.map((side) => [`For ${side.option}`, side.items]), ["For none of them", votes.others]];
   for (const [heading, items] of groups) {
     for (const { id, agent, state } of items) {
-      context.push({ tag: "text", val: `${heading}, ${agent} says:\n\n` });
+      const gap = context.length > 0 ? "\n\n" : "";
+      context.push({ tag: "text", val: `${gap}${heading}, ${agent} says:\n\n` });
       // Named and not copied, so that all of it is read, also where it was cut here.
       context.push({ tag: "reply", val: { reply: id, start: 0n, end: state.val.size } });
-      context.push({ tag: "text", val: "\n\n" });
     }
   }
   const task =
