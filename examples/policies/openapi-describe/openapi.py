@@ -34,6 +34,7 @@ class Api:
 
 def read(text):
     """The API in a text; None where it is no OpenAPI file."""
+    text = text.lstrip("\ufeff")
     api = of_json(text) if text.lstrip().startswith("{") else of_yaml(text)
     return api if api and api.standard and api.title else None
 

@@ -58,6 +58,8 @@ class Describe(exports.Describe):
 def settings(config):
     """Which files are looked for, none for the usual ones, and how many tags are named."""
     given = json.loads(config)
+    if not isinstance(given, dict):
+        raise Err(PolicyError_InvalidConfig(f"a config looks like this: {EXAMPLE}"))
     files, max_tags = given.pop("files", []), given.pop("max_tags", 8)
     problem = None
     if given:

@@ -6,7 +6,7 @@ const EXAMPLE = '{"options": ["ship", "wait"], "weights": {"infra": 3}, "default
 
 /** The options, and what an agent's vote weighs. Throws what is wrong with the config. */
 export function settings(config) {
-  const { options, weights = {}, default_weight: otherwise = 1, ...unknown } = JSON.parse(config);
+  const { options, weights = {}, default_weight: otherwise = 1, ...unknown } = JSON.parse(config) ?? {};
   for (const key of Object.keys(unknown)) throw wrong(`\`${key}\` is not known`);
   const isText = (option) => typeof option === "string" && words(option) !== "";
   if (!Array.isArray(options) || !options.every(isText)) throw wrong("`options` has to be a list of words");
