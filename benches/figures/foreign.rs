@@ -6,12 +6,13 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use agent_dispatch::policy::{ComponentSource, Host, KINDS, Limits, Source};
+use serde_json::{Map, Value};
 
 use crate::print::row;
 use crate::support::{BINARY, World};
 
-/// Paths of built components, separated as in `PATH`; each may have `=CONFIG` behind it, where
-/// it has to have one. `tests/real/example-policies` builds such.
+/// The paths of built components with the config of each, as a JSON object.
+/// `tests/real/example-policies` builds such.
 const COMPONENTS: &str = "FOREIGN_POLICIES";
 const CALLS: usize = 200;
 const LOADS: usize = 30;
@@ -19,7 +20,7 @@ const LOADS: usize = 30;
 /// A call with a fresh instance, of the smallest function there is: it checks a config. And
 /// loading what was compiled before into a new host, from the file to the end of such a call.
 pub(crate) fn foreign() {
-    let Some(components) = std::env::var_os(COMPONENTS) else {
+    let Ok(components) = std::env::var(COMPONENTS) else {
         println!("{:58} {:>12}", "policies in other languages", format!("no {COMPONENTS}"));
         return;
     };
@@ -27,9 +28,8 @@ pub(crate) fn foreign() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.expect("a runtime");
     let new_host = || Arc::new(Host::new(BINARY.into(), world.path("components")));
-    for component in std::env::split_paths(&components) {
-        let component = component.to_str().expect("UTF-8");
-        let (path, config) = component.split_once('=').unwrap_or((component, "{}"));
+    let components: Map<String, Value> = serde_json::from_str(&components).expect("an object");
+    for (path, config) in &components {
         let source = |number: usize| Source {
             name: "foreign".to_owned(),
             component: ComponentSource::File(PathBuf::from(path)),
