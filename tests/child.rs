@@ -54,6 +54,7 @@ fn a_prompt_that_looks_like_a_command_gets_a_line_before_it() {
 #[test]
 fn a_long_prompt_and_a_long_answer_arrive_whole() {
     let world = World::with_agent("record\nrepeat 300000 0123456789");
+    world.config(&format!("{}  inline_limit: 0\n", world.agents_yaml(&["infra"])));
     let mut client = Client::connect(&world);
     let task = "a long story ".repeat(100_000);
     let reply = client.tool("dispatch", json!({"agent": "infra", "task": task}));

@@ -3,6 +3,8 @@
 
 mod agents;
 mod aggregates;
+#[cfg(target_os = "linux")]
+mod chaos;
 mod child;
 mod cli;
 mod config;
@@ -14,6 +16,8 @@ mod hostile;
 mod installed;
 mod interface;
 mod journal;
+mod kit;
+mod large;
 #[cfg(target_os = "linux")]
 mod leaving;
 #[cfg(target_os = "linux")]
@@ -35,3 +39,5 @@ mod shared_cache;
 mod sharing;
 mod streaming;
 mod support;
+#[cfg(target_os = "linux")]
+mod tasks;

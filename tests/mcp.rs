@@ -31,6 +31,13 @@ fn a_client_lists_tools_and_dispatches_over_pipes_and_sockets() {
                 "dispatch_parallel",
                 "dispatch_stream",
                 "dispatch_dialogue",
+                "fetch_result",
+                "dispatch_async",
+                "dispatch_status",
+                "dispatch_wait",
+                "dispatch_cancel",
+                "dispatch_jobs",
+                "dispatch_gc",
                 "add_agent",
                 "remove_agent",
                 "cache_stats",
@@ -55,13 +62,14 @@ fn a_tool_says_what_it_takes_and_does() {
     let world = World::new();
     let mut client = Client::connect(&world);
     let listed = client.request("tools/list", json!({}));
-    for (tool, own) in [(1, "fresh"), (2, "session_id")] {
+    let dispatchs = &["fresh", "return_ref", "summary_chars"][..];
+    for (tool, own) in [(1, dispatchs), (2, &["session_id"])] {
         let schema = &listed["tools"][tool]["inputSchema"];
         assert_eq!(schema["required"], json!(["agent", "task"]));
         let parameters: Vec<&String> =
             schema["properties"].as_object().expect("properties").keys().collect();
         let common = ["agent", "task", "context", "caller", "goal", "timeout_seconds"];
-        assert_eq!(parameters, [&common[..], &[own]].concat());
+        assert_eq!(parameters, [&common[..], own].concat());
     }
     let dispatch = &listed["tools"][1];
     assert_eq!(dispatch["annotations"]["readOnlyHint"], false);

@@ -206,7 +206,7 @@ fn a_runner_that_is_killed_leaves_nothing_and_the_next_run_has_another() {
     let (_, runner) = server_and_runner(&scene);
     runner.send(Signal::KILL);
     for reply in scene.replies() {
-        assert_eq!(reply["error_type"], "cli_error", "{reply}");
+        assert_eq!(reply["error_type"], "lost", "{reply}");
         assert!(reply["error"].as_str().is_some_and(|error| error.contains("died")), "{reply}");
     }
     assert_eq!(scene.world.processes(), Vec::<String>::new());

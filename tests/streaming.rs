@@ -186,6 +186,7 @@ fn a_client_that_reads_nothing_until_all_is_over_still_gets_the_result() {
     let script = format!("says {FLOOD} {text}\nrepeat 1048576 y\ntouch ../ended");
     for streams in [Streams::Pipes, Streams::Sockets] {
         let world = World::with_agent(&script);
+        world.config(&format!("{}  inline_limit: 0\n", world.agents_yaml(&["infra"])));
         let mut client = Client::start(&world, streams);
         client.initialize();
         client.begin("watched", "dispatch_stream", ask());

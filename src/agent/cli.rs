@@ -18,8 +18,8 @@ pub trait Cli: Send + Sync {
     /// The command line with which a person goes on with a session, in its directory.
     fn resume(&self, command: &[String], session: &str) -> Vec<String>;
 
-    /// What makes sense of the output of that process.
-    fn reader(&self, request: &RunRequest) -> Box<dyn Reader>;
+    /// What makes sense of the output of a process that carries this session on.
+    fn reader(&self, session: &str) -> Box<dyn Reader>;
 }
 
 /// Makes sense of the standard output of one run, line by line.

@@ -82,13 +82,15 @@ pub enum ErrorType {
     Cancelled,
     /// A policy failed.
     Policy,
+    /// What looked after the run was killed, and the run ended with it.
+    Lost,
     /// Anything else that the agent CLI reports or does.
     CliError,
 }
 
 impl ErrorType {
     /// All of them.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Permission,
         Self::Timeout,
         Self::Recursion,
@@ -97,6 +99,7 @@ impl ErrorType {
         Self::UsageLimit,
         Self::Cancelled,
         Self::Policy,
+        Self::Lost,
         Self::CliError,
     ];
 
@@ -111,6 +114,7 @@ impl ErrorType {
             Self::UsageLimit => "usage_limit",
             Self::Cancelled => "cancelled",
             Self::Policy => "policy",
+            Self::Lost => "lost",
             Self::CliError => "cli_error",
         }
     }

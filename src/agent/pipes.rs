@@ -7,6 +7,8 @@ use std::os::fd::{AsFd, OwnedFd};
 
 use tokio::net::unix::pipe::{Receiver, Sender};
 
+use super::spool::Spool;
+
 /// How much is read at once, in bytes: what a pipe holds.
 const CHUNK: usize = 64 * 1024;
 
@@ -58,47 +60,68 @@ impl Input {
     }
 }
 
-/// Reads a pipe.
+/// Reads what a child writes: from a pipe, or from the file that it writes to.
 #[derive(Debug)]
 pub(super) struct Output {
-    pipe: Option<Receiver>,
+    source: Option<Source>,
     chunk: Vec<u8>,
+}
+
+#[derive(Debug)]
+enum Source {
+    Pipe(Receiver),
+    Spool(Spool),
 }
 
 impl Output {
     pub(super) fn new(pipe: PipeReader) -> io::Result<Self> {
-        let pipe = Some(Receiver::from_owned_fd(OwnedFd::from(pipe))?);
-        Ok(Self { pipe, chunk: Vec::new() })
+        let pipe = Receiver::from_owned_fd(OwnedFd::from(pipe))?;
+        Ok(Self { source: Some(Source::Pipe(pipe)), chunk: Vec::new() })
+    }
+
+    pub(super) fn spooled(spool: Spool) -> Self {
+        Self { source: Some(Source::Spool(spool)), chunk: Vec::new() }
     }
 
     pub(super) fn is_open(&self) -> bool {
-        self.pipe.is_some()
+        self.source.is_some()
+    }
+
+    /// Is it a file?
+    pub(super) fn is_spooled(&self) -> bool {
+        matches!(self.source, Some(Source::Spool(_)))
     }
 
     pub(super) fn close(&mut self) {
-        self.pipe = None;
+        self.source = None;
         self.chunk = Vec::new();
     }
 
-    /// Waits for bytes and returns them; none at the end, which closes it.
+    /// Waits for bytes and returns them; none at the end, which closes it. A file has no
+    /// end that one could wait for.
     pub(super) async fn step(&mut self) -> &[u8] {
-        let Some(pipe) = &self.pipe else { return &[] };
+        let Some(source) = &mut self.source else { return &[] };
         if self.chunk.is_empty() {
             self.chunk.resize(CHUNK, 0);
         }
-        let read = loop {
-            if pipe.readable().await.is_err() {
-                break 0;
-            }
-            match pipe.try_read(&mut self.chunk) {
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                read => break read.unwrap_or(0),
-            }
+        let read = match source {
+            Source::Pipe(pipe) => loop {
+                if pipe.readable().await.is_err() {
+                    break 0;
+                }
+                match pipe.try_read(&mut self.chunk) {
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                    read => break read.unwrap_or(0),
+                }
+            },
+            Source::Spool(spool) => spool.read(&mut self.chunk).await.unwrap_or(0),
         };
         if read == CHUNK && self.chunk.len() == CHUNK {
             // Where the system does not give that much the pipe stays as it is.
             #[cfg(target_os = "linux")]
-            let _ = rustix::pipe::fcntl_setpipe_size(pipe, LARGE_CHUNK);
+            if let Source::Pipe(pipe) = source {
+                let _ = rustix::pipe::fcntl_setpipe_size(pipe, LARGE_CHUNK);
+            }
             self.chunk.resize(LARGE_CHUNK, 0);
         }
         if read == 0 {
@@ -110,11 +133,14 @@ impl Output {
     /// What can be read without waiting, or none. It asks the kernel and not the
     /// reactor, which may not have heard of the last bytes yet.
     pub(super) fn rest(&mut self) -> &[u8] {
-        let Some(pipe) = &self.pipe else { return &[] };
+        let Some(source) = &self.source else { return &[] };
         self.chunk.resize(self.chunk.len().max(CHUNK), 0);
-        let read =
-            rustix::io::retry_on_intr(|| rustix::io::read(pipe.as_fd(), &mut self.chunk[..]))
-                .unwrap_or(0);
+        let descriptor = match source {
+            Source::Pipe(pipe) => pipe.as_fd(),
+            Source::Spool(spool) => spool.as_fd(),
+        };
+        let read = rustix::io::retry_on_intr(|| rustix::io::read(descriptor, &mut self.chunk[..]))
+            .unwrap_or(0);
         if read == 0 {
             self.close();
         }

@@ -49,6 +49,10 @@ pub struct RunRequest {
     /// What the agent leaves running at its normal end stays. At a timeout or a
     /// cancel, and where the server ends while the run is on, all of it is ended.
     pub keep_background: bool,
+    /// The file that takes what the agent CLI writes, where that is to outlive this
+    /// process. It must not be there yet.
+    #[serde(skip)]
+    pub spool: Option<PathBuf>,
 }
 
 /// The conversation a run belongs to.

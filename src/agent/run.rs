@@ -13,6 +13,7 @@ use super::outcome::{ErrorType, Exit, Failure, Outcome, StopReason};
 use super::pipes::{Input, Lines, Output, Tail};
 use super::request::RunRequest;
 use super::runner::{Notice, Run, Runner, StartError, Streams};
+use super::spool::Spool;
 use super::tree;
 
 /// The most that a run may write to its standard output, in bytes.
@@ -27,7 +28,7 @@ const GONE_PATIENCE: Duration = tree::KILL_PATIENCE.saturating_add(Duration::fro
 
 /// Runs an agent and says how it ended. Dropped before that, it ends the agent. What is
 /// `held` stays open until nothing of the run is left, also when this process is killed: its
-/// session's lock, and its slot.
+/// session's lock, its slot, and the lock of the job that it belongs to.
 pub async fn run(
     cli: &dyn Cli,
     runner: &Runner,
@@ -43,7 +44,7 @@ pub async fn run(
     if cancel.is_cancelled() {
         return Outcome::failed(Failure::cancelled_before_start());
     }
-    let mut reader = cli.reader(request);
+    let mut reader = cli.reader(request.session.id());
     match execute(runner, &job, request, held, cancel, &mut *reader, observe).await {
         Ok(ending) => reader.outcome(&ending),
         Err(failure) => Outcome::failed(failure),
@@ -61,7 +62,7 @@ async fn execute(
     observe: &mut (dyn FnMut(RunEvent) + Send),
 ) -> Result<Ending, Failure> {
     let started = Instant::now();
-    let (run, mut pipes) = start(runner, job, &request.prompt, held).map_err(|error| {
+    let (run, mut pipes) = start(runner, job, request, held).map_err(|error| {
         Failure::new(ErrorType::CliError, format!("the agent could not be started: {error}"))
     })?;
     let mut watch = Watch {
@@ -128,17 +129,28 @@ struct Pipes {
     tail: Tail,
 }
 
-fn start(runner: &Runner, job: &Job, prompt: &str, held: Vec<OwnedFd>) -> io::Result<(Run, Pipes)> {
-    let ((stdin, to_child), (from_child, stdout), (errors, stderr)) =
-        (io::pipe()?, io::pipe()?, io::pipe()?);
+fn start(
+    runner: &Runner,
+    job: &Job,
+    request: &RunRequest,
+    held: Vec<OwnedFd>,
+) -> io::Result<(Run, Pipes)> {
+    let ((stdin, to_child), (errors, stderr)) = (io::pipe()?, io::pipe()?);
+    let (stdout, output) = if let Some(path) = &request.spool {
+        let (child, spool) = Spool::create(path)?;
+        (child, Output::spooled(spool))
+    } else {
+        let (from_child, child) = io::pipe()?;
+        (child.into(), Output::new(from_child)?)
+    };
     let pipes = Pipes {
-        stdin: Input::new(to_child, prompt)?,
-        stdout: Output::new(from_child)?,
+        stdin: Input::new(to_child, &request.prompt)?,
+        stdout: output,
         stderr: Output::new(errors)?,
         lines: Lines::default(),
         tail: Tail::new(STDERR_KEPT),
     };
-    let (stdin, stdout, stderr) = (stdin.into(), stdout.into(), stderr.into());
+    let (stdin, stderr) = (stdin.into(), stderr.into());
     let streams = Streams { stdin, stdout, stderr, held };
     Ok((runner.start(job, streams)?, pipes))
 }
@@ -147,7 +159,9 @@ impl Pipes {
     /// Takes what the ended process has left in the pipes. Their end is not waited
     /// for: a process that it left behind may hold them for ever.
     fn drain(&mut self, mut line: impl FnMut(&str)) {
-        for _ in 0..MOST_CHUNKS {
+        // A file holds any number of them.
+        let most = if self.stdout.is_spooled() { usize::MAX } else { MOST_CHUNKS };
+        for _ in 0..most {
             let bytes = self.stdout.rest();
             if bytes.is_empty() || self.lines.total() > STDOUT_BOUND {
                 break;

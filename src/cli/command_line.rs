@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueHint};
 
-use super::policy::PolicyArgs;
+use super::policy::PolicyCommand;
 use super::practice_agent::PracticeArgs;
 
 #[derive(Parser)]
@@ -99,8 +99,44 @@ pub(super) enum Command {
         #[arg(long)]
         json: bool,
     },
-    /// Install, remove, list and replay policies
-    Policy(PolicyArgs),
+    /// Write, check, test, install, list and replay policies
+    Policy {
+        #[command(subcommand)]
+        command: PolicyCommand,
+    },
+    /// Show the jobs of all sessions, newest first
+    Jobs(JobsArgs),
+    /// Show a job and what came of it
+    Job {
+        /// The job's id, from `agent-dispatch jobs`
+        id: String,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Cancel a job, also one whose agent works
+    Cancel {
+        /// The job's id, from `agent-dispatch jobs`
+        id: String,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Forget jobs that were over some days ago, with their results
+    Gc {
+        /// Those that were over so many days ago or longer
+        #[arg(long, default_value_t = 7.0, conflicts_with = "all")]
+        days: f64,
+        /// All that are over
+        #[arg(long)]
+        all: bool,
+        /// Only show which they are
+        #[arg(long)]
+        dry_run: bool,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
     /// Show how it works on sample projects, with no account and no network
     Demo,
     /// Print a script that completes this program's command line
@@ -116,6 +152,8 @@ pub(super) enum Command {
     },
     #[command(hide = true, about = "Start and end agent processes for a server (internal)")]
     Runner,
+    #[command(hide = true, about = "Keep a job until it is over (internal)")]
+    KeepJob { id: String },
     #[command(hide = true, about = "Compile the component on standard input (internal)")]
     CompilePolicy,
     #[command(hide = true, about = "Stand in for an agent CLI in the demo (internal)")]
@@ -180,6 +218,25 @@ pub(super) struct DispatchArgs {
     /// Print the exact prompt and command line, and run nothing
     #[arg(long)]
     pub(super) dry_run: bool,
+}
+
+#[derive(Args)]
+pub(super) struct JobsArgs {
+    /// Show those that stand so
+    #[arg(long, value_parser = ["pending", "running", "done", "failed", "cancelled"])]
+    pub(super) status: Option<String>,
+    /// Show those of this agent
+    #[arg(long, value_name = "NAME")]
+    pub(super) agent: Option<String>,
+    /// Show so many of the latest
+    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..))]
+    pub(super) limit: u32,
+    /// Print JSON
+    #[arg(long)]
+    pub(super) json: bool,
+    /// Keep what is shown up to date until Ctrl-C, which leaves the jobs alone
+    #[arg(long)]
+    pub(super) follow: bool,
 }
 
 #[derive(Args)]

@@ -16,6 +16,7 @@ mod dispatch;
 mod doctor;
 mod init;
 mod items;
+mod jobs;
 mod list;
 mod log;
 mod manual;
@@ -100,8 +101,22 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Tree { id, limit, json } => {
             on_runtime(at_once, async { tree::run(&dispatcher()?, id, limit, json).await })
         }
-        Command::Policy(arguments) => {
-            on_runtime(at_once, async { policy::run(&dispatcher()?, arguments).await })
+        Command::Policy { command } => policy::run(command),
+        Command::Jobs(arguments) => {
+            on_runtime(at_once, async { jobs::list(&dispatcher()?, arguments).await })
+        }
+        Command::Job { id, json } => {
+            on_runtime(at_once, async { jobs::show(&dispatcher()?, &id, json).await })
+        }
+        Command::Cancel { id, json } => {
+            on_runtime(at_once, async { jobs::cancel(&dispatcher()?, &id, json).await })
+        }
+        Command::Gc { days, all, dry_run, json } => {
+            let age = (!all).then_some(days);
+            on_runtime(at_once, async { jobs::forget(&dispatcher()?, age, dry_run, json).await })
+        }
+        Command::KeepJob { id } => {
+            on_runtime(at_once, async { jobs::keep(&dispatcher()?, &id).await })
         }
         Command::Demo => demo::run(),
         Command::Completions { shell } => Ok(manual::completions(shell)?),

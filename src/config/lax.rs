@@ -111,6 +111,20 @@ pub(super) fn whole(range: RangeInclusive<u32>) -> impl Fn(&Node<'_>) -> Result<
     }
 }
 
+/// A whole number, or none where it is `off`, which is false in YAML 1.1.
+pub(super) fn whole_or_off(node: &Node<'_>) -> Result<Option<u32>, Invalid> {
+    let is_off = match &node.kind {
+        Kind::Bool(truth) => !truth,
+        Kind::Text(text) => text.eq_ignore_ascii_case("off"),
+        _ => false,
+    };
+    if is_off {
+        return Ok(None);
+    }
+    let number = whole(0..=u32::MAX)(node);
+    number.map(Some).map_err(|_| Invalid::expected("a whole number, at least 0, or off", node))
+}
+
 fn integral(number: f64) -> Option<i128> {
     if number.fract() != 0.0 {
         return None;

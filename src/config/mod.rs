@@ -34,6 +34,7 @@ pub use model::{
     OnError, PolicyEntry, PolicyNames, Settings,
 };
 pub use named::Named;
+pub(crate) use paths::CONFIG_VARIABLE;
 pub use paths::{NoHome, Paths, expand_path};
 pub use problem::{Problem, ProblemKind};
 pub use read::is_name;

@@ -101,6 +101,8 @@ pub struct Settings {
     pub max_dispatch_depth: u32,
     /// How many dispatches may run at once on one level, at least 1.
     pub max_concurrency: u32,
+    /// How many jobs may wait for their turn at once, at least 1.
+    pub max_queued_jobs: u32,
     /// Clients may add directories in these only, absolute paths; `None` is anywhere.
     pub agent_roots: Option<Vec<PathBuf>>,
     /// What an aggregate policy may use up.
@@ -109,10 +111,17 @@ pub struct Settings {
     pub command: Vec<String>,
     /// Which answers are given again.
     pub cache: CacheSettings,
-    /// For how many days the journal keeps its records; 0 is as long as there is room.
+    /// For how many days the journal keeps its records, and jobs that are over are kept; 0 is
+    /// as long as there is room.
     pub job_retention_days: u32,
     /// Keep what policies are given and decide.
     pub record_policies: bool,
+    /// After how many seconds a dispatch becomes a task for a client that can have one; never
+    /// where there is none.
+    pub task_after_seconds: Option<u32>,
+    /// How long a tool's answer may be, in bytes of JSON; beyond, replies go out as previews.
+    /// 0 is any length.
+    pub inline_limit: u32,
     /// The policies of those who choose none.
     pub policies: PolicyNames,
     /// Limits of policies that differ from the built-in ones.
@@ -129,12 +138,15 @@ impl Default for Settings {
             default_disallowed_tools: Vec::new(),
             max_dispatch_depth: 3,
             max_concurrency: 5,
+            max_queued_jobs: 200,
             agent_roots: None,
             aggregate: AggregateSettings::default(),
             command: vec!["claude".to_owned()],
             cache: CacheSettings::default(),
             job_retention_days: 0,
             record_policies: false,
+            task_after_seconds: Some(20),
+            inline_limit: 40 << 10,
             policies: PolicyNames::default(),
             policy_limits: LimitOverrides::default(),
         }

@@ -7,7 +7,7 @@ use etcetera::BaseStrategy;
 use etcetera::base_strategy::Xdg;
 
 /// The environment variable that names the config file.
-const CONFIG_VARIABLE: &str = "AGENT_DISPATCH_CONFIG";
+pub(crate) const CONFIG_VARIABLE: &str = "AGENT_DISPATCH_CONFIG";
 
 /// The folders and files of this program; all paths are absolute.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -267,6 +267,26 @@ impl Flights {
         shared.cache.clear(settings)
     }
 
+    /// The answer to a question that was kept, and its age; none for one who wants another.
+    pub(super) fn answer(
+        &self,
+        key: &Key,
+        settings: CacheSettings,
+        fresh: bool,
+    ) -> Option<(Reply, Duration)> {
+        let mut shared = lock(&self.0);
+        if fresh {
+            shared.cache.remove(key);
+            return None;
+        }
+        shared.cache.get(key, settings).map(|(reply, age)| (Reply::clone(&reply), age))
+    }
+
+    /// Keeps an answer that came from elsewhere than a flight.
+    pub(super) fn keep(&self, key: Key, reply: &Arc<Reply>, settings: CacheSettings) {
+        lock(&self.0).cache.put(key, reply, settings);
+    }
+
     /// Counts one who has looked for an answer elsewhere.
     pub(super) fn count(&self, hit: bool) {
         lock(&self.0).cache.count(hit);

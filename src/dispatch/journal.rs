@@ -6,6 +6,8 @@ use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use rusqlite::Connection;
+
 use super::Dispatcher;
 use super::lineage::Lineage;
 use super::plan::Plan;
@@ -88,10 +90,23 @@ impl Journal {
             return None;
         }
         let error = self.store.trouble().await?;
-        let first = !self.told.swap(true, Ordering::Relaxed);
-        first.then(|| {
+        self.tell(|| {
             format!("The journal has gaps, and answers are not shared with other servers: {error}")
         })
+    }
+
+    /// What is to be told of the store, if nothing was told yet.
+    pub(super) fn tell(&self, what: impl FnOnce() -> String) -> Option<String> {
+        let first = !self.told.swap(true, Ordering::Relaxed);
+        first.then(what)
+    }
+
+    /// Has something read for somebody who wants nothing else.
+    pub(super) async fn read<T: Default + Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut Connection) -> rusqlite::Result<T> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        self.store.ask_within(READER, work).await
     }
 
     /// What is typical of the agents; of none where the store does not answer.
@@ -182,23 +197,28 @@ impl Entry {
     /// What its end will be; written when the reply has gone out.
     pub(super) fn ended(&mut self, reply: &Reply) {
         self.record.cached = reply.cached;
-        let own = !reply.cached && !self.record.shared;
-        self.record.end = Some(End {
-            at_ms: now_ms(),
-            success: reply.success,
-            duration_ms: reply.duration_ms.filter(|_| own),
-            cost_usd: reply.cost_usd.filter(|_| own),
-            turns: reply.num_turns.filter(|_| own),
-            tokens: reply.tokens.filter(|_| own).map(|tokens| Tokens {
-                input: tokens.input,
-                output: tokens.output,
-                cache_read: tokens.cache_read,
-                cache_creation: tokens.cache_creation,
-            }),
-            outcome: reply.outcome.as_deref().and_then(words),
-            error_type: reply.error_type.map(|word| word.to_string()),
-            session_id: reply.session_id.as_deref().and_then(words),
-        });
+        self.record.end = Some(end_of(reply, !reply.cached && !self.record.shared));
+    }
+}
+
+/// What is written down of a dispatch that is over with this reply: what it cost too, where
+/// the run was its own.
+pub(super) fn end_of(reply: &Reply, own: bool) -> End {
+    End {
+        at_ms: now_ms(),
+        success: reply.success,
+        duration_ms: reply.duration_ms.filter(|_| own),
+        cost_usd: reply.cost_usd.filter(|_| own),
+        turns: reply.num_turns.filter(|_| own),
+        tokens: reply.tokens.filter(|_| own).map(|tokens| Tokens {
+            input: tokens.input,
+            output: tokens.output,
+            cache_read: tokens.cache_read,
+            cache_creation: tokens.cache_creation,
+        }),
+        outcome: reply.outcome.as_deref().and_then(words),
+        error_type: reply.error_type.map(|word| word.to_string()),
+        session_id: reply.session_id.as_deref().and_then(words),
     }
 }
 

@@ -10,12 +10,15 @@
 //! over all servers, `sessions` keeps runs of one conversation apart, `slots` bounds what goes on at once, `prompt`
 //! asks the agent's prompt policy before and after, and [`crate::agent`] runs the
 //! child; `journal` writes down what came of it, and `traceparent` is how a run below knows
-//! whose it is. `forms` are the loops around it: several at once, and dialogues; `listener` is
-//! who hears meanwhile what happens. `listing` says whom one can ask and `checkup` what is
-//! amiss, `additions` changes that, `installed` does the same with policies, and `describe` has
-//! projects describe themselves; `choice` tells which policy serves, `recorder` keeps what
-//! policies decide and `replay` has another one decide it again, and `by_name` holds what
-//! callers share for as long as one of them has it.
+//! whose it is. `forms` are the loops around it: several at once, and dialogues; `jobs` are
+//! dispatches that go on when this process ends; `listener` is who hears meanwhile what
+//! happens, `bell` rings when a process lets go of a file, and `delivery` is what of a reply
+//! goes out to a language model.
+//! `listing` says whom one can ask and `checkup` what is amiss, `additions` changes that,
+//! `installed` does the same with policies, and `describe` has projects describe themselves;
+//! `choice` tells which policy serves, `recorder` keeps what policies decide and `replay` has
+//! another one decide it again, and `by_name` holds what callers share for as long as one of
+//! them has it. `kit` looks at policies and tries them, for those who write one.
 //!
 //! A run lives here, not with its caller: callers have a seat and wait. When the last
 //! one leaves, the run is cancelled, and still brought to its end.
@@ -27,12 +30,15 @@ mod cache;
 mod checkup;
 mod choice;
 mod claims;
+mod delivery;
 mod describe;
 mod flights;
 mod forms;
 mod installed;
+mod jobs;
 mod journal;
 mod key;
+mod kit;
 mod lineage;
 mod listener;
 mod listing;
@@ -43,6 +49,7 @@ mod recorder;
 mod replay;
 pub mod reply;
 pub mod request;
+mod run_id;
 mod scan;
 mod sessions;
 mod shared;
@@ -67,9 +74,12 @@ use crate::store::Store;
 pub use additions::{Added, Additions, By, Newcomer};
 pub use cache::CacheStats;
 pub use checkup::{Check, Status};
+pub use delivery::{Delivered, Fetch, Fetched, GivenAs, Page, Reference};
 pub use describe::Described;
 pub use forms::{Aggregated, Dialogue, DialogueReply, Parallel, ParallelReply, Spoken, Step};
 pub use installed::{NewPolicy, PolicyAdded, PolicyEntry, PolicyRemoved, PolicyState, PolicyUse};
+pub use jobs::{CancelOutcome, Cancelled, Job, JobFilter, JobSummary, Keeping, Waited, Within};
+pub use kit::Subject;
 pub use lineage::Lineage;
 pub use listener::{Heard, Listener, News, summary};
 pub use listing::{AgentEntry, Health, Listing};
@@ -79,13 +89,16 @@ pub use reply::{Refusal, Reply};
 pub use request::{Conversation, Form, Request};
 pub use scan::{Scan, Skipped};
 
+pub use crate::policy::{Inspection, Trial, Tried};
 pub use crate::store::family::{Family, State};
+pub use crate::store::jobs::Status as JobStatus;
 pub use crate::store::journal::{Record, now_ms};
 pub use crate::store::usage::{Figures, Typical, Usage};
 
 use by_name::ByName;
 use claims::Claims;
 use flights::{Flight, Flights, Found, Landing, Wanted};
+use jobs::Jobs;
 use journal::{Entry, Journal};
 use plan::{Plan, Shareable};
 use prompt::Reader;
@@ -113,8 +126,8 @@ const NO_AGENT: &str = "";
 pub struct Dispatcher {
     config: Arc<Loader>,
     editor: Editor,
-    /// The config whose problems were logged last.
-    logged: Mutex<Option<Arc<Config>>>,
+    /// The config that was read last; its problems are logged.
+    latest: Mutex<Option<Arc<Config>>>,
     policies: Arc<Host>,
     runner: Runner,
     cli: Claude,
@@ -127,6 +140,7 @@ pub struct Dispatcher {
     sessions: Sessions,
     slots: Slots,
     journal: Arc<Journal>,
+    jobs: Jobs,
     /// Cancelled when the process is to end; every run listens to a child of it.
     ending: CancellationToken,
     /// When the ending process stops waiting.
@@ -144,7 +158,7 @@ impl Dispatcher {
         Self {
             config,
             editor: Editor::new(&paths.config_file),
-            logged: Mutex::new(None),
+            latest: Mutex::new(None),
             policies: Arc::new(Host::new(executable.to_owned(), compiled)),
             runner: Runner::new(executable, &["runner"]),
             cli: Claude,
@@ -156,6 +170,7 @@ impl Dispatcher {
             sessions: Sessions::new(paths.state_folder.join("sessions")),
             slots,
             journal: Arc::new(Journal::new(Store::new(&paths.state_folder))),
+            jobs: Jobs::new(paths, executable),
             ending: CancellationToken::new(),
             farewell: OnceLock::new(),
             runs: TaskTracker::new(),
@@ -321,12 +336,12 @@ impl Dispatcher {
         let config =
             config.map_err(|error| Refusal::new(error.to_string()).with_hint(error.hint()))?;
         // The loader gives the same config until the file changes.
-        let mut logged = lock(&self.logged);
-        if !logged.as_ref().is_some_and(|logged| Arc::ptr_eq(logged, &config)) {
+        let mut latest = lock(&self.latest);
+        if !latest.as_ref().is_some_and(|latest| Arc::ptr_eq(latest, &config)) {
             for problem in &config.problems {
                 tracing::info!("{problem}");
             }
-            *logged = Some(Arc::clone(&config));
+            *latest = Some(Arc::clone(&config));
         }
         Ok(config)
     }
@@ -382,12 +397,14 @@ impl Dispatcher {
                 listener.tell(agent, News::Event(&event));
             }
         };
-        let held = lock.descriptor().into_iter().chain(slot.descriptor()).collect();
+        let keeping = plan.keeping.as_ref().and_then(Keeping::descriptor);
+        let held = [lock.descriptor(), slot.descriptor(), keeping].into_iter().flatten().collect();
         let cancel = &flight.cancel;
         let outcome =
             crate::agent::run(&self.cli, &self.runner, &plan.run, held, cancel, observe).await;
         drop(slot);
         let mut reply = Reply::of(agent, outcome, plan.run.max_budget_usd);
+        reply.run = reply.was_run().then(|| plan.run.run.clone());
         prompt::interpret(&reader, &mut reply).await;
         if reply.error_type == Some(ErrorType::Timeout) {
             self.journal.suggest_timeout(&mut reply, plan.run.timeout).await;
@@ -438,7 +455,13 @@ impl Dispatcher {
                 let wait = self.sessions.wait(id, &self.lineage);
                 timeout_at(deadline, wait).await.map_err(in_use)??;
             }
-            let slot = self.slots.acquire(Class::Interactive).await;
+            let in_background = plan.keeping.as_ref().is_some_and(|job| !job.is_waited_for);
+            let class = if in_background { Class::Background } else { Class::Interactive };
+            let slot = self.slots.acquire(class).await;
+            if plan.keeping.is_some() {
+                // It comes up while the prompt is written; earlier it would only wait.
+                self.runner.start_ahead();
+            }
             // At once, as either takes another thread. Writing a prompt in vain costs nothing.
             let lock = self.sessions.claim(session.id(), &run);
             match tokio::join!(lock, self.word(plan, plan_records)) {

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::Dispatcher;
 use super::choice::Chosen;
+use super::jobs::{Keeping, session_of};
 use super::key::{Key, deciding_environment};
 use super::lineage::Lineage;
 use super::listing;
@@ -34,6 +35,8 @@ pub(super) struct Plan {
     pub(super) cache: CacheSettings,
     /// Where its answer may be shared with others who ask the same: by what they are told.
     pub(super) shareable: Option<Shareable>,
+    /// The job that it is.
+    pub(super) keeping: Option<Keeping>,
 }
 
 /// What tells others who ask the same.
@@ -114,7 +117,8 @@ impl Dispatcher {
             Some(Shareable { key, policy_digest })
         });
         let command = config.command(agent).to_vec();
-        Ok(Ok(Plan { run, policy, seen, command, config, cache, shareable }))
+        let keeping = request.keeping.clone();
+        Ok(Ok(Plan { run, policy, seen, command, config, cache, shareable, keeping }))
     }
 
     /// Has the policy write the prompt of what is planned.
@@ -167,9 +171,16 @@ fn run(
     {
         *program = path;
     }
+    let keeping = request.keeping.as_ref();
+    let id = keeping.map(|keeping| keeping.id.clone());
+    let id = id.unwrap_or_else(|| uuid::Uuid::new_v4().simple().to_string());
     let (session, directory) = match &request.conversation {
         Conversation::None | Conversation::New => {
-            (Session::New(uuid::Uuid::new_v4().to_string()), agent.directory.clone())
+            let new = match keeping {
+                Some(keeping) => session_of(&keeping.id),
+                None => uuid::Uuid::new_v4().to_string(),
+            };
+            (Session::New(new), agent.directory.clone())
         }
         Conversation::Resume(id) if id.len() > SESSION_ID_BYTES => {
             return Err(Refusal::new(format!(
@@ -191,7 +202,6 @@ fn run(
             (Session::Resume(id.clone()), directory)
         }
     };
-    let id = uuid::Uuid::new_v4().simple().to_string();
     let trace = request.trace.clone().unwrap_or_else(|| lineage.trace());
     Ok(RunRequest {
         run: id.clone(),
@@ -212,6 +222,7 @@ fn run(
         environment: lineage.environment(&agent.name),
         ids: Lineage::ids(&trace, &id),
         keep_background: agent.keep_background,
+        spool: keeping.map(|keeping| keeping.spool.clone()),
     })
 }
 

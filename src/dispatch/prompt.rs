@@ -192,7 +192,7 @@ fn apply(meaning: Meaning, reply: &mut Reply) {
         Edit::Replace(text) => reply.result = Arc::new(text),
     }
     reply.outcome = meaning.outcome;
-    reply.parsed_result = meaning.parsed;
+    reply.parsed_result = meaning.parsed.map(Arc::new);
     if let Some(hint) = meaning.hint {
         reply.add_hint(&hint);
     }

@@ -39,7 +39,7 @@ pub struct Reply {
     pub error_type: Option<ErrorType>,
     /// The answer as JSON, where the prompt policy found one.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub parsed_result: Option<Value>,
+    pub parsed_result: Option<Arc<Value>>,
     /// Tools that the agent wanted and was not allowed to use.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub denied_tools: Vec<String>,
@@ -75,12 +75,42 @@ pub struct Reply {
     /// servers. Told once.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub store_error: Option<String>,
+    /// What of it is left out here, and how to get it.
+    #[serde(flatten, skip_deserializing)]
+    pub(super) excerpt: Option<Excerpt>,
+    /// The id of the run, where there was one; it is kept under that where it is kept.
+    #[serde(skip)]
+    pub(super) run: Option<String>,
     /// The tokens that the run used, for the journal.
     #[serde(skip)]
     pub(super) tokens: Option<Tokens>,
     /// The run was ended from here.
     #[serde(skip)]
     ended_by_us: bool,
+}
+
+/// What stands beside a text of which something was left out.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(super) struct Excerpt {
+    r#ref: String,
+    /// Of the whole text, in bytes.
+    size: usize,
+    truncated: bool,
+    /// Of what the prompt policy found in it, where that is left out; in bytes of JSON.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    parsed_result_size: Option<usize>,
+}
+
+impl Excerpt {
+    /// Of a text of so many bytes that is kept under this id.
+    pub(super) fn of(id: String, size: usize) -> Self {
+        Self { r#ref: id, size, truncated: true, parsed_result_size: None }
+    }
+
+    /// What the prompt policy found is left out, too, where it has a size.
+    pub(super) fn add_parsed(&mut self, size: Option<usize>) {
+        self.parsed_result_size = self.parsed_result_size.or(size);
+    }
 }
 
 /// The same amount to four decimals, as it is shown. The sum of no amounts is -0.0, which
@@ -122,6 +152,8 @@ impl Reply {
             age_seconds: None,
             shared: false,
             store_error: None,
+            excerpt: None,
+            run: None,
             tokens: outcome.tokens,
             ended_by_us: outcome.ended_by_us.is_some(),
         }
@@ -130,6 +162,18 @@ impl Reply {
     /// A reply about an agent that never ran.
     pub(super) fn not_run(agent: &str, failure: Failure) -> Self {
         Self::of(agent, Outcome::failed(failure), None)
+    }
+
+    /// The reply of the run with this id.
+    pub(super) fn of_run(mut self, id: &str) -> Self {
+        self.run = Some(id.to_owned());
+        self
+    }
+
+    /// The reply in which a text is kept that was put together from others.
+    pub(super) fn made(by: &str, text: &Arc<String>) -> Self {
+        let run = Some(uuid::Uuid::new_v4().simple().to_string());
+        Self { result: Arc::clone(text), run, ..Self::of(by, Outcome::default(), None) }
     }
 
     /// The reply about one of several dispatches that could not be served at all.
@@ -160,6 +204,19 @@ impl Reply {
     #[must_use]
     pub(super) fn kept_for(self, age: Duration) -> Self {
         Self { cached: true, age_seconds: Some(age.as_secs()), ..self }
+    }
+
+    /// The same as the first got it who asked.
+    #[must_use]
+    pub(super) fn as_first_given(&self) -> Self {
+        Self {
+            cached: false,
+            age_seconds: None,
+            shared: false,
+            store_error: None,
+            excerpt: None,
+            ..self.clone()
+        }
     }
 
     /// About how much memory it takes, in bytes.
@@ -234,7 +291,8 @@ mod tests {
             denied_tools: vec!["Bash".to_owned()],
             ..Outcome::default()
         };
-        let reply = Reply { parsed_result: Some(1.into()), ..Reply::of("a", outcome, Some(0.1)) };
+        let reply =
+            Reply { parsed_result: Some(Arc::new(1.into())), ..Reply::of("a", outcome, Some(0.1)) };
         let written = serde_json::to_string(&reply).expect("JSON");
         let read: Reply = serde_json::from_str(&written).expect("a reply");
         assert_eq!(serde_json::to_string(&read).expect("JSON"), written);

@@ -2,14 +2,20 @@
 
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
+use super::jobs::Keeping;
+
 /// The least that a caller may ask for, in seconds.
 const LEAST_SECONDS: u64 = 10;
 
 /// The most.
 pub(super) const MOST_SECONDS: u64 = 7200;
 
-/// One request to one agent, as the caller gave it. Empty texts are absent ones.
-#[derive(Debug, Clone, Default)]
+/// One request to one agent, as the caller gave it. Empty texts are absent ones. That of a
+/// job is written down, and read again by later versions too.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Request {
     /// The agent's name in the config.
     pub agent: String,
@@ -35,10 +41,14 @@ pub struct Request {
     pub form: Form,
     /// The trace of that call, where it is more than this request.
     pub trace: Option<String>,
+    /// The job that it is, in the process that keeps it.
+    #[serde(skip)]
+    pub keeping: Option<Keeping>,
 }
 
 /// The form of a call.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Form {
     /// One dispatch.
     #[default]
@@ -55,6 +65,8 @@ pub enum Form {
     Dialogue,
     /// One from the command line.
     Cli,
+    /// One that outlives the server that was asked for it.
+    Job,
 }
 
 impl Form {
@@ -68,12 +80,14 @@ impl Form {
             Self::Aggregate => "aggregate",
             Self::Dialogue => "dialogue",
             Self::Cli => "cli",
+            Self::Job => "job",
         }
     }
 }
 
 /// Which conversation a request is part of.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Conversation {
     /// None: a question by itself, whose answer can serve whoever asks the same.
     #[default]

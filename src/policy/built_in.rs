@@ -81,6 +81,11 @@ pub(super) fn find(kind: &str, name: &str) -> Option<&'static BuiltIn> {
     ALL.iter().find(|built_in| built_in.kind == kind && built_in.name == name)
 }
 
+/// The kinds that have a built-in policy of this name.
+pub fn kinds(name: &str) -> impl Iterator<Item = &'static str> {
+    ALL.iter().filter(move |built_in| built_in.name == name).map(|built_in| built_in.kind)
+}
+
 /// The names of the built-in policies of a kind.
 pub fn names(kind: &str) -> impl Iterator<Item = &'static str> {
     ALL.iter().filter(move |built_in| built_in.kind == kind).map(|built_in| built_in.name)

@@ -57,27 +57,36 @@ pub(super) fn link(
     let version = version_of(ty.exports(engine).map(|(name, _)| name), kind, versions)?;
     let imports: Vec<&str> = ty.imports(engine).map(|(name, _)| name).collect();
     check_imports(&imports)?;
+    Ok((prepare(engine, component, versions, false)?, version))
+}
 
+/// Links a component. Where `trapping`, what it may not import is there and ends the call
+/// that uses it, so that more can be learned about it than that.
+pub(super) fn prepare(
+    engine: &Engine,
+    component: &Component,
+    versions: &[&'static dyn Version],
+    trapping: bool,
+) -> Result<InstancePre<State>, Failure> {
+    let ty = component.component_type();
     let mut linker = Linker::new(engine);
     let offered = versions.iter().try_for_each(|version| version.add_to_linker(&mut linker));
     let instance = offered.and_then(|()| {
         // Defining WASI costs more than the rest of loading; most guests do not
         // ask for it.
-        if imports.iter().any(|import| import.starts_with("wasi:")) {
+        if ty.imports(engine).any(|(import, _)| import.starts_with("wasi:")) {
             wasi::add_to_linker(&mut linker)?;
+        }
+        if trapping {
+            linker.define_unknown_imports_as_traps(component)?;
         }
         linker.instantiate_pre(component)
     });
-    Ok((instance.map_err(|error| Failure::misfit(&error))?, version))
+    instance.map_err(|error| Failure::misfit(&error))
 }
 
 fn check_imports(imports: &[&str]) -> Result<(), Failure> {
-    let known = |import: &&&str| {
-        import.starts_with(PACKAGE)
-            || (EMPTY_WASI.iter().any(|package| import.starts_with(package))
-                && import.contains("@0.2."))
-    };
-    let refused: Vec<&str> = imports.iter().filter(|import| !known(import)).copied().collect();
+    let refused: Vec<&str> = imports.iter().filter(|import| !is_allowed(import)).copied().collect();
     if refused.is_empty() {
         return Ok(());
     }
@@ -85,6 +94,13 @@ fn check_imports(imports: &[&str]) -> Result<(), Failure> {
         "its component imports what no policy may use: {}",
         text::shown(&refused.join(", "), text::SAID)
     )))
+}
+
+/// May a policy import this?
+pub(super) fn is_allowed(import: &str) -> bool {
+    import.starts_with(PACKAGE)
+        || (EMPTY_WASI.iter().any(|package| import.starts_with(package))
+            && import.contains("@0.2."))
 }
 
 fn version_of<'a>(

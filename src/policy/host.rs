@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::Semaphore;
 use wasmtime::Engine;
+use wasmtime::component::Component;
 
 use super::compile::Compiler;
 use super::component::Linked;
@@ -183,6 +184,16 @@ impl Host {
             }
         };
         Ok(Loadable { title, digest })
+    }
+
+    /// These bytes, compiled. Blocks, the first time for seconds.
+    pub(super) fn compiled(
+        &self,
+        bytes: &[u8],
+        digest: &str,
+    ) -> Result<(Engine, Component), Failure> {
+        let engine = self.engine()?;
+        Ok((engine.clone(), self.compiler.load(engine, bytes, digest)?))
     }
 
     fn engine(&self) -> Result<&Engine, Failure> {

@@ -14,6 +14,8 @@
 //! - `call`: one call in the sandbox; `limits` and `state`: what it may use and has
 //!   used; `wasi`, `stderr` and `text`: what it sees and says
 //! - `versions`: which versions of the interface there are, and how each is called
+//! - `inspect` and `trial`: what those need who write one: all that is wrong with a
+//!   component, and one call of it from JSON
 //! - `ready`: what all kinds have in common; [`prompt`], [`describe`], [`aggregate`] and
 //!   [`dialogue`]: the typed faces of the kinds; `steps` and `pieces`: what the last two
 //!   share; `project`: what a describe policy sees of a directory
@@ -29,6 +31,7 @@ pub mod dialogue;
 mod engine;
 mod error;
 mod host;
+mod inspect;
 mod installed;
 mod json;
 mod limits;
@@ -42,22 +45,28 @@ mod state;
 mod stderr;
 mod steps;
 mod text;
+mod trial;
 mod versions;
 mod wasi;
 mod witness;
 
-pub use built_in::names as built_in_names;
+pub use built_in::{kinds as built_in_kinds, names as built_in_names};
 pub use compile::compile_main;
 pub use error::{Changed, Failure, Identity, PolicyError};
 pub use host::{Host, Loadable};
+pub use inspect::{Import, Inspection, KindFound, Problem};
 pub use installed::{Installed, Line, Lock};
 pub use limits::Limits;
 pub use metadata::Metadata;
 pub use source::{ComponentSource, Source};
 pub(crate) use steps::{Kind, Stepper};
 pub use text::Told;
+pub use trial::{Trial, Tried};
 pub use witness::{Decided, Witness};
 
 /// The kinds of policies.
 pub const KINDS: [&str; 4] =
     [prompt::KIND, describe::KIND, aggregate::Aggregate::NAME, dialogue::Dialogue::NAME];
+
+/// The version of the interface that this host offers.
+pub const INTERFACE_VERSION: &str = bindings::VERSION;

@@ -141,8 +141,16 @@ impl ComponentSource {
         path.metadata().is_ok_and(|now| !stamps.component.is_same(&now))
     }
 
+    /// Its name, where it is a built-in one.
+    pub(super) fn built_in_name(&self) -> Option<&str> {
+        match self {
+            Self::BuiltIn(name) => Some(name),
+            _ => None,
+        }
+    }
+
     /// Its file, where it has one.
-    fn path(&self) -> Option<PathBuf> {
+    pub(super) fn path(&self) -> Option<PathBuf> {
         match self {
             Self::BuiltIn(_) => None,
             Self::File(path) => Some(path.clone()),
@@ -184,6 +192,16 @@ fn read_kept(name: &str, installed: &Installed) -> Result<Read, Unread> {
     }
     read.stamp = read.stamp.map(|stamps| Stamps { lock: stamp, ..stamps });
     Ok(read)
+}
+
+impl Read {
+    /// Reads a component that may be of any kind; of a built-in one the kind has to be told.
+    pub(super) fn of(
+        component: &ComponentSource,
+        kind: Option<&'static str>,
+    ) -> Result<Self, Failure> {
+        waiting(|| component.read(kind.unwrap_or_default())).map_err(Unread::failure)
+    }
 }
 
 fn find_built_in(kind: &'static str, name: &str) -> Result<&'static BuiltIn, Failure> {

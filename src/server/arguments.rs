@@ -76,6 +76,17 @@ impl Arguments {
         }
     }
 
+    /// A number, also where it is written as text, as the Python tool takes it.
+    pub(super) fn number(&self, name: &str) -> Result<Option<f64>, String> {
+        let number = match self.given(name) {
+            None => return Ok(None),
+            Some(Value::Number(number)) => number.as_f64(),
+            Some(Value::String(text)) => text.trim().parse().ok(),
+            Some(_) => None,
+        };
+        number.map(Some).ok_or_else(|| self.problem(name, "has to be a number"))
+    }
+
     /// True or false, also where it is written as text; false where it is absent.
     pub(super) fn flag(&self, name: &str) -> Result<bool, String> {
         let flag = match self.given(name) {

@@ -2,6 +2,7 @@
 //!
 //! - `tools`: what clients see; `arguments`, `requests` and `answer`: in and out
 //! - `progress`: what a waiting client hears, and `wording`: in which words
+//! - `jobs`: the tools about jobs; `tasks`: the same as a client's tasks
 //! - `stdio`: the transport
 //!
 //! Handlers hold no run: rmcp drops the answer of a cancelled request, so a run
@@ -9,9 +10,11 @@
 
 mod answer;
 mod arguments;
+mod jobs;
 mod progress;
 mod requests;
 mod stdio;
+mod tasks;
 mod tools;
 mod wording;
 
@@ -19,9 +22,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rmcp::model::{
-    CallToolRequestParams, CallToolResponse, CallToolResult, CustomRequest, CustomResult,
-    ErrorCode, Implementation, ListToolsResult, PaginatedRequestParams, ServerCapabilities,
-    ServerConfig,
+    CallToolRequestParams, CallToolResponse, CallToolResult, CancelTaskParams, CustomRequest,
+    CustomResult, ErrorCode, GetTaskParams, GetTaskResult, Implementation, ListToolsResult,
+    PaginatedRequestParams, ServerCapabilities, ServerConfig, UpdateTaskParams,
 };
 use rmcp::service::{QuitReason, RequestContext};
 use rmcp::{ErrorData, RoleServer, ServerHandler, ServiceExt};
@@ -30,7 +33,7 @@ use serde_json::json;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
-use crate::dispatch::{By, Dispatcher, Refusal, Request};
+use crate::dispatch::{By, Dispatcher, GivenAs, Refusal, Request};
 use arguments::Arguments;
 use wording::Wording;
 
@@ -101,7 +104,8 @@ struct Server {
 
 impl ServerHandler for Server {
     fn get_info(&self) -> ServerConfig {
-        let mut info = ServerConfig::new(ServerCapabilities::builder().enable_tools().build());
+        let mut info =
+            ServerConfig::new(ServerCapabilities::builder().enable_tools().enable_tasks().build());
         info.server_info = Implementation::new("agent-dispatch", env!("CARGO_PKG_VERSION"));
         info.instructions = Some(tools::INSTRUCTIONS.to_owned());
         info
@@ -122,34 +126,55 @@ impl ServerHandler for Server {
     ) -> Result<CallToolResponse, ErrorData> {
         let dispatcher = Arc::clone(&self.dispatcher);
         let arguments = Arguments::new(request.arguments.unwrap_or_default());
+        let has_tasks = context.client_capabilities().is_some_and(|client| client.supports_tasks());
         let answer = async {
-            match &*request.name {
+            let answer = match &*request.name {
                 "list_agents" => Ok(self.list_agents().await),
                 "dispatch" => {
                     let request = requests::dispatch(&arguments)?;
-                    Ok(self.dispatch(request, Wording::Dispatch, &context).await)
+                    let wanted = requests::wanted(&arguments)?;
+                    if has_tasks && wanted == GivenAs::Reply {
+                        return Ok(self.dispatch_or_task(request, &context).await);
+                    }
+                    Ok(self.dispatch(request, wanted, Wording::Dispatch, &context).await)
                 }
                 "dispatch_session" => {
                     let request = requests::session(&arguments)?;
-                    Ok(self.dispatch(request, Wording::Dispatch, &context).await)
+                    Ok(self.dispatch(request, GivenAs::Reply, Wording::Dispatch, &context).await)
                 }
                 "dispatch_stream" => {
                     let request = requests::stream(&arguments)?;
-                    Ok(self.dispatch(request, Wording::Stream, &context).await)
+                    Ok(self.dispatch(request, GivenAs::Reply, Wording::Stream, &context).await)
                 }
                 "dispatch_parallel" => {
-                    let call = requests::parallel(&arguments)?;
+                    let (call, wanted) = requests::parallel(&arguments)?;
                     let wording = Wording::parallel(call.dispatches.len());
-                    let work = |listener| async move { dispatcher.parallel(call, &listener).await };
+                    let work = |listener| async move {
+                        let reply = dispatcher.parallel(call, &listener).await?;
+                        Ok(dispatcher.deliver_all(reply, &wanted).await)
+                    };
                     Ok(outcome(progress::report(&context, wording, work).await))
                 }
                 "dispatch_dialogue" => {
                     let call = requests::dialogue(&arguments)?;
-                    let work = |listener| async move { dispatcher.dialogue(call, &listener).await };
+                    let work = |listener| async move {
+                        let reply = dispatcher.dialogue(call, &listener).await?;
+                        Ok(dispatcher.deliver_dialogue(reply).await)
+                    };
                     // Boxed: a dialogue keeps much, and every call would have room for it.
                     let report = Box::pin(progress::report(&context, Wording::Dialogue, work));
                     Ok(outcome(report.await))
                 }
+                "fetch_result" => {
+                    let wanted = requests::fetch(&arguments)?;
+                    Ok(outcome(self.dispatcher.fetch(wanted).await))
+                }
+                "dispatch_async" => self.dispatch_async(&arguments).await,
+                "dispatch_status" => self.dispatch_status(&arguments).await,
+                "dispatch_wait" => self.dispatch_wait(&arguments, &context).await,
+                "dispatch_cancel" => self.dispatch_cancel(&arguments).await,
+                "dispatch_jobs" => self.dispatch_jobs(&arguments).await,
+                "dispatch_gc" => self.dispatch_gc(&arguments).await,
                 "add_agent" => {
                     let newcomer = requests::newcomer(&arguments)?;
                     Ok(outcome(self.dispatcher.add(newcomer, By::Client).await))
@@ -162,7 +187,8 @@ impl ServerHandler for Server {
                 "cache_stats" => Ok(self.cache_stats().await),
                 "cache_clear" => Ok(self.cache_clear().await),
                 name => Err(format!("there is no tool '{name}'; tools/list names them")),
-            }
+            };
+            answer.map(CallToolResponse::Complete)
         };
         // Dropping the call is how the core learns that nobody waits any more. What is there
         // is given also where the server is about to end.
@@ -171,8 +197,32 @@ impl ServerHandler for Server {
             answer = answer => answer,
             () = context.ct.cancelled() => Err("the call was cancelled".to_owned()),
         };
-        let result = answer.unwrap_or_else(|message| answer::bad_arguments(&message));
-        Ok(CallToolResponse::Complete(result))
+        Ok(answer.unwrap_or_else(|message| answer::bad_arguments(&message).into()))
+    }
+
+    async fn get_task(
+        &self,
+        request: GetTaskParams,
+        _context: RequestContext<RoleServer>,
+    ) -> Result<GetTaskResult, ErrorData> {
+        self.task(&request.task_id).await
+    }
+
+    async fn cancel_task(
+        &self,
+        request: CancelTaskParams,
+        _context: RequestContext<RoleServer>,
+    ) -> Result<(), ErrorData> {
+        self.cancel_job_of_task(&request.task_id).await
+    }
+
+    /// No task asks its client anything, so that there is nothing to answer.
+    async fn update_task(
+        &self,
+        request: UpdateTaskParams,
+        _context: RequestContext<RoleServer>,
+    ) -> Result<(), ErrorData> {
+        self.task(&request.task_id).await.map(drop)
     }
 
     /// What rmcp could not read as a request that it knows: also a call whose parameters are
@@ -206,11 +256,15 @@ impl Server {
     async fn dispatch(
         &self,
         request: Request,
+        wanted: GivenAs,
         wording: Wording,
         context: &RequestContext<RoleServer>,
     ) -> CallToolResult {
         let dispatcher = Arc::clone(&self.dispatcher);
-        let work = |listener| async move { dispatcher.dispatch(request, &listener).await };
+        let work = |listener| async move {
+            let reply = dispatcher.dispatch(request, &listener).await?;
+            Ok(dispatcher.deliver(reply, wanted).await)
+        };
         outcome(progress::report(context, wording, work).await)
     }
 

@@ -80,13 +80,8 @@ pub(super) enum Notice {
 
 impl Notices {
     fn new(wording: Wording) -> Self {
-        let waiting = Waiting {
-            wording,
-            lines: VecDeque::new(),
-            bytes: 0,
-            folded: 0,
-            status: "no agent runs yet".to_owned(),
-        };
+        let status = wording.beginning().to_owned();
+        let waiting = Waiting { wording, lines: VecDeque::new(), bytes: 0, folded: 0, status };
         Self { waiting: Mutex::new(waiting), changed: Notify::new(), since: Instant::now() }
     }
 

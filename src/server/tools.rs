@@ -30,7 +30,10 @@ Which tool:
 - several questions that do not depend on each other, or one answer made of several agents' \
 answers: dispatch_parallel
 - two other projects have to find something out together: dispatch_dialogue
+- a task that takes long, or that has to be done even if this session ends: dispatch_async, which \
+answers at once with a job_id, then dispatch_wait or dispatch_status
 - what is there to ask, and is it healthy: list_agents
+- a reply has \"ref\" and you need more of it than is there: fetch_result
 - your user wants another project to be there, or one gone: add_agent, remove_agent
 
 The same dispatch asked again within some minutes gets the same answer, marked \"cached\"; give \
@@ -48,6 +51,13 @@ pub(super) fn all() -> Vec<Tool> {
         dispatch_parallel(),
         dispatch_stream(),
         dispatch_dialogue(),
+        fetch_result(),
+        dispatch_async(),
+        dispatch_status(),
+        dispatch_wait(),
+        dispatch_cancel(),
+        dispatch_jobs(),
+        dispatch_gc(),
         add_agent(),
         remove_agent(),
         cache_stats(),
@@ -72,11 +82,12 @@ fn dispatch() -> Tool {
          session of its own in that project's directory, with that project's files, tools and MCP \
          servers, and knows nothing of your conversation. Use it when the task needs another \
          project; do not use it for what you can do yourself. Returns JSON with success, result, \
-         session_id, cost_usd, and on a failure error, error_type and hint.",
+         session_id, cost_usd, and on a failure error, error_type and hint. A reply that is too long has \
+         of its result the beginning and the end, and a ref with which fetch_result gets the rest.",
         schema(
-            task(json!({
+            with(with(dispatched(), json!({
                 "fresh": {"type": "boolean", "default": false, "description": "Have the agent do it again instead of returning an earlier answer to the same question."},
-            })),
+            })), by_reference()),
             &["agent", "task"],
         ),
     )
@@ -92,7 +103,7 @@ fn dispatch_session() -> Tool {
          question; for a single question use dispatch. Calls with one session_id run one after the \
          other. Returns the same JSON as dispatch.",
         schema(
-            task(json!({
+            with(dispatched(), json!({
                 "session_id": {"type": "string", "default": "", "description": "The conversation to go on with, from an earlier answer of the same agent; empty to begin one."},
             })),
             &["agent", "task"],
@@ -102,7 +113,8 @@ fn dispatch_session() -> Tool {
 }
 
 fn dispatch_parallel() -> Tool {
-    let item = json!({"type": "object", "properties": dispatched(), "required": ["agent", "task"]});
+    let item = with(dispatched(), by_reference());
+    let item = json!({"type": "object", "properties": item, "required": ["agent", "task"]});
     Tool::new(
         "dispatch_parallel",
         "Ask several agents at once, or one agent several things, and wait for all answers. Use it for \
@@ -156,6 +168,122 @@ fn dispatch_dialogue() -> Tool {
         ),
     )
     .with_annotations(runs_an_agent("Have two agents talk"))
+}
+
+fn fetch_result() -> Tool {
+    Tool::new(
+        "fetch_result",
+        "Read on in a reply that was too long to be returned whole, or that was asked for with \
+         return_ref. It costs nothing and asks no agent. Use it when the part that you have is not \
+         enough; look at what is there first. Returns the reply with the part of its result that \
+         begins at offset; where there is more, also truncated, full_size and next_offset, all in \
+         characters: give next_offset as the next call's offset.",
+        schema(
+            json!({
+                "ref": {"type": "string", "description": "The ref from the reply."},
+                "max_chars": {"type": "integer", "default": 0, "description": "How many characters of the result to return at most; 0 is as many as an answer may have (settings.inline_limit)."},
+                "offset": {"type": "integer", "default": 0, "description": "How many characters of the result to skip."},
+            }),
+            &["ref"],
+        ),
+    )
+    .with_annotations(ToolAnnotations::with_title("Fetch a result").read_only(true).open_world(false))
+}
+
+fn dispatch_async() -> Tool {
+    Tool::new(
+        "dispatch_async",
+        "Have the agent of another project do a task in the background, and do not wait: the job goes \
+         on also when this session or server ends, and any session can wait for it, look at it or \
+         cancel it. Use it for tasks that take longer than you want to wait; for the others use \
+         dispatch. Returns JSON with job_id, status and agent; give job_id to dispatch_wait or \
+         dispatch_status for the answer.",
+        schema(dispatched(), &["agent", "task"]),
+    )
+    .with_annotations(runs_an_agent("Dispatch in the background"))
+}
+
+fn dispatch_status() -> Tool {
+    Tool::new(
+        "dispatch_status",
+        "Tell at once how a job stands: status (pending, running, done, failed, cancelled), progress, \
+         what its agent did last, and once it is over result, which is what dispatch returns.",
+        schema(json!({"job_id": job_id()}), &["job_id"]),
+    )
+    .with_annotations(looks_at_jobs("Job: status"))
+}
+
+fn dispatch_wait() -> Tool {
+    Tool::new(
+        "dispatch_wait",
+        "Wait until a job is over, and return what dispatch_status returns. If the time is over first \
+         it says so with timed_out_waiting, and the job goes on: call it again.",
+        schema(
+            json!({
+                "job_id": job_id(),
+                "timeout_seconds": {"type": "integer", "default": 60, "description": "How long to wait, from 1 to 3600 seconds."},
+            }),
+            &["job_id"],
+        ),
+    )
+    .with_annotations(looks_at_jobs("Job: wait"))
+}
+
+fn dispatch_cancel() -> Tool {
+    Tool::new(
+        "dispatch_cancel",
+        "End a job, whichever session started it, and whether it waits or its agent works. Returns JSON \
+         with job_id, outcome (cancelled, cancelled_running, already_terminal), status and message. What \
+         its agent had said and cost by then is still in dispatch_status.",
+        schema(json!({"job_id": job_id()}), &["job_id"]),
+    )
+    .with_annotations(
+        ToolAnnotations::with_title("Job: cancel")
+            .read_only(false)
+            .destructive(true)
+            .idempotent(true)
+            .open_world(false),
+    )
+}
+
+fn dispatch_jobs() -> Tool {
+    Tool::new(
+        "dispatch_jobs",
+        "List the jobs of all sessions, newest first: a JSON list with id, agent, status, the beginning \
+         of task, times in seconds since 1970, cost_usd, and last_progress of those that run.",
+        schema(
+            json!({
+                "status": {"type": "string", "default": "", "description": "Only those that stand so: pending, running, done, failed or cancelled; empty for all."},
+                "limit": {"type": "integer", "default": 50, "description": "How many, from 1 to 1000."},
+                "agent": {"type": "string", "default": "", "description": "Only those of this agent; empty for all."},
+            }),
+            &[],
+        ),
+    )
+    .with_annotations(looks_at_jobs("Jobs: list"))
+}
+
+fn dispatch_gc() -> Tool {
+    Tool::new(
+        "dispatch_gc",
+        "Forget jobs that were over some days ago, with their results. Do this only when your user \
+         wants it. Returns JSON with purged, how many they were; with dry_run it forgets nothing and \
+         returns would_purge and job_ids.",
+        schema(
+            json!({
+                "max_age_days": {"type": "number", "default": 7, "description": "Those that were over so many days ago or longer; more than 0."},
+                "dry_run": {"type": "boolean", "default": false, "description": "Only say which they are."},
+            }),
+            &[],
+        ),
+    )
+    .with_annotations(
+        ToolAnnotations::with_title("Jobs: forget old ones")
+            .read_only(false)
+            .destructive(true)
+            .idempotent(true)
+            .open_world(false),
+    )
 }
 
 fn add_agent() -> Tool {
@@ -241,13 +369,28 @@ fn dispatched() -> Value {
     })
 }
 
-/// What every dispatch takes, and then its own.
-fn task(own: Value) -> Value {
-    let mut properties = dispatched();
+/// How the reply is wanted.
+fn by_reference() -> Value {
+    json!({
+        "return_ref": {"type": "boolean", "default": false, "description": "Return only a ref to the reply, its size in bytes and its beginning (summary); fetch_result gets the rest. For long results of which you may need little."},
+        "summary_chars": {"type": "integer", "default": 500, "description": "With return_ref: how many characters of the result to return, from 0 to 100000."},
+    })
+}
+
+/// These properties, and then those.
+fn with(mut properties: Value, own: Value) -> Value {
     if let (Value::Object(properties), Value::Object(own)) = (&mut properties, own) {
         properties.extend(own);
     }
     properties
+}
+
+fn job_id() -> Value {
+    json!({"type": "string", "description": "The job, by the job_id that dispatch_async returned."})
+}
+
+fn looks_at_jobs(title: &str) -> ToolAnnotations {
+    ToolAnnotations::with_title(title).read_only(true).open_world(false)
 }
 
 fn runs_an_agent(title: &str) -> ToolAnnotations {

@@ -17,6 +17,8 @@ pub(super) enum Wording {
     Parallel(Counts),
     /// Two who take turns: who is asked, and what was said.
     Dialogue,
+    /// A job elsewhere: that it goes on.
+    Job,
 }
 
 /// How far several dispatches are.
@@ -34,6 +36,14 @@ impl Wording {
         Self::Parallel(Counts { asked, all: asked, done: 0 })
     }
 
+    /// What is said while nothing has happened.
+    pub(super) fn beginning(&self) -> &'static str {
+        match self {
+            Self::Job => "the job is not over",
+            _ => "no agent runs yet",
+        }
+    }
+
     pub(super) fn notice(&mut self, heard: Heard<'_>) -> Option<Notice> {
         match self {
             Self::Dispatch | Self::Stream => {
@@ -42,6 +52,7 @@ impl Wording {
             }
             Self::Parallel(counts) => counts.notice(heard),
             Self::Dialogue => dialogue(heard),
+            Self::Job => None,
         }
     }
 }

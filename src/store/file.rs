@@ -19,6 +19,9 @@ pub(super) const NAME: &str = "store.sqlite";
 /// How long a write waits for those of other processes. Nobody waits for it.
 const BUSY: Duration = Duration::from_secs(5);
 
+/// How large its log stays after a large write, in bytes.
+const LOG: i64 = 16 << 20;
+
 /// How often a file is looked at that another process is just making.
 const LOOK_AGAIN: Duration = Duration::from_millis(10);
 
@@ -30,6 +33,7 @@ const STEPS: &[M<'_>] = &[
     M::up(include_str!("replies.sql")),
     M::up(include_str!("answers.sql")),
     M::up(include_str!("decisions.sql")),
+    M::up(include_str!("jobs.sql")),
 ];
 
 /// An open file.
@@ -100,6 +104,7 @@ fn connect(file: &Path) -> rusqlite::Result<Connection> {
         }
     }
     connection.pragma_update(None, "synchronous", "NORMAL")?;
+    connection.pragma_update(None, "journal_size_limit", LOG)?;
     Ok(connection)
 }
 

@@ -3,7 +3,7 @@
 use std::sync::LazyLock;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use rusqlite::{Connection, Row, named_params};
+use rusqlite::{Connection, OptionalExtension, Row, named_params};
 use serde::Serialize;
 
 use super::owner::Owner;
@@ -181,6 +181,19 @@ impl Record {
             .map(drop)
     }
 
+    /// Completes the record with this id, if it is there and nobody has.
+    ///
+    /// # Errors
+    ///
+    /// What SQLite says.
+    pub fn complete(connection: &Connection, id: &str, end: End) -> rusqlite::Result<()> {
+        let sql = format!("SELECT {} FROM dispatch WHERE id = ?1 AND ended_ms IS NULL", *SELECTED);
+        match connection.query_row(&sql, [id], Self::read).optional()? {
+            Some(record) => Self { end: Some(end), ..record }.write(connection),
+            None => Ok(()),
+        }
+    }
+
     /// Reads a row of [`SELECTED`].
     pub(super) fn read(row: &Row<'_>) -> rusqlite::Result<Self> {
         let count = |column: usize| -> rusqlite::Result<Option<u64>> {
@@ -263,7 +276,22 @@ pub(super) fn forget(
 /// Now, in milliseconds since 1970.
 pub fn now_ms() -> i64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+    i64::try_from(since.as_millis()).unwrap_or(i64::MAX).saturating_add(jump_ms())
+}
+
+/// How far a test wants this clock to be off, in milliseconds: what stands in the file that
+/// `AGENT_DISPATCH_TEST_CLOCK` names.
+#[cfg(debug_assertions)]
+fn jump_ms() -> i64 {
+    let file = std::env::var_os("AGENT_DISPATCH_TEST_CLOCK");
+    let text = file.and_then(|file| std::fs::read_to_string(file).ok());
+    text.and_then(|text| text.trim().parse().ok()).unwrap_or(0)
+}
+
+/// What is released has no such thing.
+#[cfg(not(debug_assertions))]
+const fn jump_ms() -> i64 {
+    0
 }
 
 /// So many days ago, in milliseconds since 1970.

@@ -11,15 +11,18 @@
 //! - [`decisions`]: what policies were given and decided
 //! - [`replies`]: replies that are fetched later
 //! - [`answers`]: answers that are given again
+//! - [`jobs`]: dispatches that outlive the process that asked for them
 //!
 //! This room knows nothing but its tables: no policies, no agents, no MCP, no command line.
-//! It may fail at any time, and nobody waits for it for long: whoever asks goes on without.
+//! It may fail at any time, and nobody waits for it for long: whoever asks goes on without,
+//! except who wants a job, of which nothing would be known without it.
 
 pub mod answers;
 pub mod decisions;
 mod error;
 pub mod family;
 mod file;
+pub mod jobs;
 pub mod journal;
 mod owner;
 pub mod replies;

@@ -53,6 +53,8 @@ enum Task {
     Post(Write),
     /// Somebody does; there may be no file yet, and it makes none.
     Ask(Read),
+    /// Somebody does, and where there is no file one is made.
+    Change(Read),
     /// All before this is done.
     End(SyncSender<()>),
 }
@@ -139,19 +141,43 @@ impl Store {
         patience: Duration,
         work: impl FnOnce(&mut Connection) -> rusqlite::Result<T> + Send + 'static,
     ) -> Result<T, StoreError> {
+        self.give(patience, Task::Ask, |connection| connection.map_or(Ok(T::default()), work)).await
+    }
+
+    /// Has something changed, and waits until it is. Where there is no store yet one is made.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] when it cannot be changed, or not within `patience`: then it may still
+    /// be changed later.
+    pub async fn change<T: Send + 'static>(
+        &self,
+        patience: Duration,
+        work: impl FnOnce(&mut Connection) -> rusqlite::Result<T> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let work = |connection: Option<&mut Connection>| match connection {
+            Some(connection) => work(connection),
+            // It was opened before.
+            None => Err(rusqlite::Error::InvalidQuery),
+        };
+        self.give(patience, Task::Change, work).await
+    }
+
+    async fn give<T: Send + 'static>(
+        &self,
+        patience: Duration,
+        task: impl FnOnce(Read) -> Task,
+        work: impl FnOnce(Option<&mut Connection>) -> rusqlite::Result<T> + Send + 'static,
+    ) -> Result<T, StoreError> {
         let (answer, answered) = oneshot::channel();
         let file = self.file.clone();
-        self.send(Task::Ask(Box::new(move |connection| {
+        self.send(task(Box::new(move |connection| {
             if answer.is_closed() {
                 return Ok(());
             }
-            let result = match connection {
-                Ok(Some(connection)) => {
-                    work(connection).map_err(|error| StoreError::of(&file, &error))
-                }
-                Ok(None) => Ok(T::default()),
-                Err(error) => Err(error),
-            };
+            let result = connection.and_then(|connection| {
+                work(connection).map_err(|error| StoreError::of(&file, &error))
+            });
             let told = result.as_ref().map(drop).map_err(Clone::clone);
             let _ = answer.send(result);
             told
@@ -242,6 +268,7 @@ impl Worker {
                     }
                     told
                 }
+                Task::Change(work) => work(self.open().map(Some)),
                 Task::End(done) => {
                     self.opened = None;
                     let _ = done.send(());

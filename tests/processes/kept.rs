@@ -22,6 +22,7 @@ const LONG: Duration = Duration::from_hours(1);
 
 fn request(world: &World, agent: &str) -> RunRequest {
     RunRequest {
+        spool: None,
         run: uuid::Uuid::new_v4().simple().to_string(),
         directory: world.path(agent),
         prompt: "x".to_owned(),

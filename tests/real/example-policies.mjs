@@ -33,12 +33,19 @@ const COMPONENTS = {
 try {
   mkdirSync(join(world, "home"));
   writeFileSync(join(world, "agent.mjs"), AGENT);
-  for (const test of [prompts, replies, descriptions, votes, dialogues]) {
+  for (const test of [cases, prompts, replies, descriptions, votes, dialogues]) {
     test();
     console.log(`example-policies: ${test.name}: ok`);
   }
 } finally {
   rmSync(world, { recursive: true });
+}
+
+/** What each is given, and what it makes of it. */
+function cases() {
+  for (const [name, component] of Object.entries(COMPONENTS)) {
+    run(["policy", "test", component, "--cases", join(policies, name, "cases.yaml")]);
+  }
 }
 
 function prompts() {

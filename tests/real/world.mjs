@@ -54,9 +54,9 @@ export class World {
   }
 
   /** Writes agents.yaml; JSON is YAML too. */
-  async configure(agents) {
+  async configure(agents, policies = {}) {
     const settings = { command: [this.programs.claude] };
-    await writeFile(this.config, JSON.stringify({ agents, settings }));
+    await writeFile(this.config, JSON.stringify({ policies, agents, settings }));
   }
 
   start(program, args, api, { cwd = this.folder } = {}) {

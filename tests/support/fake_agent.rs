@@ -116,6 +116,9 @@ fn follow_script() {
                 let file = OpenOptions::new().append(true).create(true).open(rest);
                 file.and_then(|mut file| file.write_all(b"1\n")).expect("count");
             }
+            // work FILE: does what the word in its prompt that begins with `work-` asks for,
+            // `work-NUMBER-MS`, and writes down when it begins and when it has said all.
+            "work" => work(rest, &prompt),
             // Takes what nobody else may have at the same time, and gives it back.
             "take" => drop(File::create_new(rest).expect("nobody else has it")),
             "give-back" => fs::remove_file(rest).expect("it was taken"),
@@ -226,6 +229,21 @@ fn leave(file: &str, ways: &[&str]) {
         child.wait().expect("the process in between");
     }
     wait_for(file);
+}
+
+fn work(ledger: &str, prompt: &[u8]) {
+    let prompt = String::from_utf8_lossy(prompt);
+    let token = prompt.split_whitespace().find(|word| word.starts_with("work-")).expect("work");
+    let note = |line: &str| {
+        let ledger = OpenOptions::new().append(true).create(true).open(ledger);
+        ledger.and_then(|mut file| file.write_all(line.as_bytes())).expect("the ledger");
+    };
+    note(&format!("start {token}\n"));
+    let pause = token.rsplit('-').next().and_then(|pause| pause.parse().ok());
+    sleep(Duration::from_millis(pause.expect("work-NUMBER-MS")));
+    write_bytes(answer(&format!("did {token}")).as_bytes());
+    std::io::stdout().flush().expect("standard output");
+    note(&format!("end {token}\n"));
 }
 
 fn be_daemon(file: &str) {

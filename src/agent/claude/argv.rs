@@ -165,6 +165,7 @@ mod tests {
 
     fn request() -> RunRequest {
         RunRequest {
+            spool: None,
             run: "r1".into(),
             directory: "/project".into(),
             prompt: "-p do it".into(),

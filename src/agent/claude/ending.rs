@@ -173,10 +173,10 @@ fn ended_by_us(reason: StopReason, ending: &Ending) -> Failure {
             ),
         ),
         StopReason::RunnerLost => Failure::new(
-            ErrorType::CliError,
+            ErrorType::Lost,
             "the process that runs the agents died, and this agent was ended",
         )
-        .hint("Ask again: the next dispatch starts a new one."),
+        .hint("Ask again, or go on with the session_id of this reply: dispatch_session does. The next dispatch starts a new process for it."),
     }
 }
 

@@ -32,7 +32,7 @@ impl Cli for Claude {
         words.map(str::to_owned).collect()
     }
 
-    fn reader(&self, request: &RunRequest) -> Box<dyn Reader> {
-        Box::new(stream::Stream::new(request.session.id()))
+    fn reader(&self, session: &str) -> Box<dyn Reader> {
+        Box::new(stream::Stream::new(session))
     }
 }

@@ -22,9 +22,10 @@ pub(super) const PROTOCOL: u32 = 2;
 /// The longest message, in bytes. An argument has at most 128 KiB.
 pub(super) const FRAME_BOUND: usize = 8 * 1024 * 1024;
 
-/// The most descriptors a job comes with: its standard input, output and error, and
-/// two that are to stay open as long as the run: its session's lock and its slot.
-pub(super) const JOB_DESCRIPTORS: usize = 5;
+/// The most descriptors a job comes with: its standard input, output and error, and those
+/// that are to stay open as long as the run: its session's lock, its slot, and the lock of a
+/// job that outlives its server.
+pub(super) const JOB_DESCRIPTORS: usize = 6;
 
 /// From the server to the runner.
 #[derive(Debug, Serialize, Deserialize)]

@@ -66,6 +66,12 @@ impl Tree {
         Self { run: run.to_owned(), tag: Tag::of(run), since, leader, known: Vec::new() }
     }
 
+    /// What is left of the run with this id, whose parent is gone. It may be older than this
+    /// process.
+    pub(in crate::agent) fn left_behind(run: &str) -> Self {
+        Self { since: 0, ..Self::new(run, None) }
+    }
+
     /// Is nothing left? Believed when it was seen twice without a gap: a process that
     /// starts another and ends may be too dead to be seen, and the other too young. On
     /// a machine where processes end all the time nobody waits for that for ever.
@@ -239,6 +245,28 @@ impl Tree {
             self.known.iter().map(|process| PollFd::new(&process.handle, PollFlags::IN)).collect();
         // Cut short by a signal or refused: the caller looks again anyway.
         let _ = poll(&mut handles, Timespec::try_from(longest).ok().as_ref());
+    }
+}
+
+/// Kills the process with this number, if it is the one that was started then, and its
+/// children; none that got one of their numbers since.
+pub(in crate::agent) fn kill_with_children(pid: i32, started: u64) {
+    let open = |pid| {
+        let handle =
+            Pid::from_raw(pid).and_then(|pid| pidfd_open(pid, PidfdFlags::empty()).ok())?;
+        let entry = read_entry(pid)?;
+        let started = entry.started;
+        Some((entry, Process { pid, started, handle, asked: false, held: false }))
+    };
+    let Some((_, parent)) = open(pid).filter(|(entry, _)| entry.started == started) else { return };
+    // Held, it starts no other behind our back.
+    send(&parent, Signal::STOP);
+    let table = ProcessTable::read().entries.into_iter();
+    let children = table.filter(|entry| entry.parent == pid).filter_map(|entry| open(entry.pid));
+    let children: Vec<_> = children.filter(|(entry, _)| entry.parent == pid).collect();
+    send(&parent, Signal::KILL);
+    for (_, child) in children {
+        send(&child, Signal::KILL);
     }
 }
 

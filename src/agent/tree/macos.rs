@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use rustix::process::{Pid, Signal, kill_process_group, test_kill_process_group};
+use rustix::process::{Pid, Signal, kill_process, kill_process_group, test_kill_process_group};
 
 /// The processes of one run: its group.
 #[derive(Debug)]
@@ -17,6 +17,11 @@ impl Tree {
     /// The run whose first process, and so its group, is `leader`.
     pub(in crate::agent) fn new(_run: &str, leader: Option<i32>) -> Self {
         Self { group: leader.and_then(Pid::from_raw), asked: false, held: false }
+    }
+
+    /// What is left of a run whose parent is gone; out of sight here.
+    pub(in crate::agent) fn left_behind(run: &str) -> Self {
+        Self::new(run, None)
     }
 
     /// Has the group no members left?
@@ -81,4 +86,12 @@ pub(in crate::agent) fn has_other_children(_leaders: &[i32]) -> bool {
 /// There is no limit here that limits nothing, and nobody who would tell it.
 pub(in crate::agent) fn with_tag<T>(_run: &str, spawn: impl FnOnce() -> T) -> T {
     spawn()
+}
+
+/// Kills the process with this number. Its children are out of sight, and end with it.
+pub(in crate::agent) fn kill_with_children(pid: i32, _started: u64) {
+    if let Some(pid) = Pid::from_raw(pid) {
+        // One that has just ended is no error.
+        let _ = kill_process(pid, Signal::KILL);
+    }
 }

@@ -11,7 +11,7 @@ use crate::cli::terminal::{BOLD, FAINT, finish, note, print, print_json};
 use crate::dispatch::{Dispatcher, NewPolicy};
 
 #[derive(Args)]
-pub(super) struct AddArgs {
+pub(in crate::cli) struct AddArgs {
     /// What the policy is to be called
     name: String,
     /// Its component; a copy of it is installed

@@ -10,7 +10,7 @@ use crate::cli::terminal::{finish, print, print_json};
 use crate::dispatch::Dispatcher;
 
 #[derive(Args)]
-pub(super) struct ForgetArgs {
+pub(in crate::cli) struct ForgetArgs {
     /// Print JSON
     #[arg(long)]
     json: bool,

@@ -9,7 +9,7 @@ use crate::cli::terminal::{BAD, BOLD, FAINT, GOOD, NOTE, finish, print, print_js
 use crate::dispatch::{Dispatcher, PolicyEntry, PolicyState, PolicyUse};
 
 #[derive(Args)]
-pub(super) struct ListArgs {
+pub(in crate::cli) struct ListArgs {
     /// Print JSON
     #[arg(long)]
     json: bool,

@@ -9,7 +9,7 @@ use crate::cli::terminal::{finish, note, print, print_json};
 use crate::dispatch::Dispatcher;
 
 #[derive(Args)]
-pub(super) struct RemoveArgs {
+pub(in crate::cli) struct RemoveArgs {
     /// The policy's name
     name: String,
     /// Remove it also where somebody chooses it, and these choices with it

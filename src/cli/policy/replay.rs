@@ -14,7 +14,7 @@ use crate::dispatch::{Difference, Dispatcher, Replay, ReplayCall};
 const SHOWN: usize = 3;
 
 #[derive(Args)]
-pub(super) struct ReplayArgs {
+pub(in crate::cli) struct ReplayArgs {
     /// The policy, by its name or the path of its component
     policy: String,
     /// Compare with what this policy would decide, not with what was decided

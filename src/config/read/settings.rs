@@ -23,12 +23,15 @@ const KEYS: &[&str] = &[
     "default_disallowed_tools",
     "max_dispatch_depth",
     "max_concurrency",
+    "max_queued_jobs",
     "agent_roots",
     "aggregate",
     "command",
     "cache",
     "job_retention_days",
     "record_policies",
+    "task_after_seconds",
+    "inline_limit",
     "policies",
     "policy_limits",
 ];
@@ -75,12 +78,22 @@ pub(super) fn read(node: &Node<'_>, anchor: &Anchor, report: &mut Report<'_>) ->
         max_concurrency: lenient
             .bound("max_concurrency", lax::whole(1..=u32::MAX))
             .unwrap_or(default.max_concurrency),
+        max_queued_jobs: lenient
+            .bound("max_queued_jobs", lax::whole(1..=u32::MAX))
+            .unwrap_or(default.max_queued_jobs),
         job_retention_days: lenient.or(
             "job_retention_days",
             lax::whole(0..=u32::MAX),
             default.job_retention_days,
         ),
         record_policies: lenient.or("record_policies", lax::truth, default.record_policies),
+        task_after_seconds: lenient.or_shown(
+            "task_after_seconds",
+            lax::whole_or_off,
+            default.task_after_seconds,
+            "20",
+        ),
+        inline_limit: lenient.or("inline_limit", lax::whole(0..=u32::MAX), default.inline_limit),
         agent_roots: lenient.agent_roots(anchor),
         aggregate: aggregate(&fields, lenient.report),
         command: lenient.bound("command", |node| anchor.command(node)).unwrap_or(default.command),
@@ -212,10 +225,22 @@ impl Lenient<'_, '_, '_, '_> {
         read: impl FnOnce(&Node<'_>) -> Result<T, Invalid>,
         default: T,
     ) -> T {
+        let shown = format!("{default:?}");
+        self.or_shown(key, read, default, &shown)
+    }
+
+    /// The same with a default that reads in the config as it is shown here.
+    fn or_shown<T>(
+        &mut self,
+        key: &str,
+        read: impl FnOnce(&Node<'_>) -> Result<T, Invalid>,
+        default: T,
+        shown: &str,
+    ) -> T {
         match self.fields.optional(key, read) {
             Ok(value) => value.unwrap_or(default),
             Err(fault) => {
-                default_applies(self.report, fault, &format!("the default {default:?} applies"));
+                default_applies(self.report, fault, &format!("the default {shown} applies"));
                 default
             }
         }

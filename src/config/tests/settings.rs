@@ -32,12 +32,15 @@ fn every_key_is_read() {
   default_disallowed_tools: [Bash]
   max_dispatch_depth: 1
   max_concurrency: 9.0
+  max_queued_jobs: 20
   agent_roots: [/srv/./projects, /work]
   aggregate: {max_rounds: 2, max_asks: 0, budget_usd: 0.5}
   command: [npx, claude]
   cache: {enabled: no, ttl: 0, max_size: '7', shared: on}
   job_retention_days: 30
   record_policies: yes
+  task_after_seconds: off
+  inline_limit: '0'
   policies: {prompt: a, describe: b, aggregate: c, dialogue: d}
   policy_limits: {timeout_ms: 5, memory_mib: 6, input_mib: 7, output_mib: 8, log_kib: 9}
 ",
@@ -51,12 +54,15 @@ fn every_key_is_read() {
         default_disallowed_tools: vec!["Bash".to_owned()],
         max_dispatch_depth: 1,
         max_concurrency: 9,
+        max_queued_jobs: 20,
         agent_roots: Some(vec!["/srv/projects".into(), "/work".into()]),
         aggregate: AggregateSettings { max_rounds: 2, max_asks: 0, budget_usd: Some(0.5) },
         command: vec!["npx".to_owned(), "claude".to_owned()],
         cache: CacheSettings { enabled: false, ttl: 0, max_size: 7, shared: true },
         job_retention_days: 30,
         record_policies: true,
+        task_after_seconds: None,
+        inline_limit: 0,
         policies: PolicyNames {
             prompt: "a".to_owned(),
             describe: "b".to_owned(),
@@ -92,6 +98,14 @@ fn a_wrong_value_has_its_default_and_leaves_the_rest() {
         (
             "cache: {shared: maybe}",
             "2:19 settings.cache.shared: must be true or false, but is the text \"maybe\"; the default false applies",
+        ),
+        (
+            "task_after_seconds: soon",
+            "2:23 settings.task_after_seconds: must be a whole number, at least 0, or off, but is the text \"soon\"; the default 20 applies",
+        ),
+        (
+            "inline_limit: -1",
+            "2:17 settings.inline_limit: must be a whole number, at least 0, but is -1; the default 40960 applies",
         ),
         (
             "policies: []",
@@ -138,6 +152,10 @@ fn a_wrong_bound_on_what_agents_may_spend_or_do_stops_dispatching() {
         (
             "max_concurrency: many",
             "2:20 settings.max_concurrency: must be a whole number, at least 1, but is the text \"many\"",
+        ),
+        (
+            "max_queued_jobs: 0",
+            "2:20 settings.max_queued_jobs: must be a whole number, at least 1, but is 0",
         ),
         (
             "default_max_budget_usd: -1",

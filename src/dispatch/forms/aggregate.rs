@@ -210,10 +210,7 @@ impl Aggregation {
         let mut asked = members.into_replies();
         match end {
             End::Item(item) => aggregated.take(&asked[item].1),
-            End::Text(text) => {
-                aggregated.success = true;
-                aggregated.result = Arc::new(text);
-            }
+            End::Text(text) => aggregated.put_together(text),
             End::GaveUp(reason) => {
                 let reason = decider::reason(&reason);
                 aggregated.fail(ErrorType::Policy, format!("the policy gave up: {reason}"));

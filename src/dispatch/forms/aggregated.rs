@@ -6,7 +6,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::agent::ErrorType;
-use crate::dispatch::reply::Reply;
+use crate::dispatch::reply::{Excerpt, Reply};
 
 /// What a policy made of the answers.
 #[derive(Debug, Clone, Default, Serialize)]
@@ -38,7 +38,7 @@ pub struct Aggregated {
     pub error_type: Option<ErrorType>,
     /// The answer as JSON, where its agent's prompt policy found one.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub parsed_result: Option<Value>,
+    pub parsed_result: Option<Arc<Value>>,
     /// What to do next.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub hint: Option<String>,
@@ -53,6 +53,12 @@ pub struct Aggregated {
     pub policy_fallback: Option<String>,
     /// What the policy asked, in the order in which it did.
     pub steps: Vec<Step>,
+    /// What of it is left out here, and how to get it.
+    #[serde(flatten)]
+    pub(in crate::dispatch) excerpt: Option<Excerpt>,
+    /// The reply that is the answer, or in which it is kept.
+    #[serde(skip)]
+    pub(in crate::dispatch) whole: Option<Box<Reply>>,
 }
 
 /// One thing that a policy asked.
@@ -76,6 +82,7 @@ impl Aggregated {
     /// This reply is the answer.
     pub(super) fn take(&mut self, reply: &Reply) {
         let reply = reply.clone();
+        self.whole = Some(Box::new(reply.clone()));
         self.agent = Some(reply.agent);
         self.success = reply.success;
         self.result = reply.result;
@@ -86,6 +93,13 @@ impl Aggregated {
         self.error_type = reply.error_type;
         self.parsed_result = reply.parsed_result;
         self.hint = reply.hint;
+    }
+
+    /// This text, which the policy put together, is the answer.
+    pub(super) fn put_together(&mut self, text: String) {
+        self.success = true;
+        self.result = Arc::new(text);
+        self.whole = Some(Box::new(Reply::made(&self.policy, &self.result)));
     }
 
     pub(super) fn fail(&mut self, error_type: ErrorType, error: String) {

@@ -9,7 +9,7 @@ use crate::agent::{ErrorType, Failure};
 use crate::dispatch::choice::{self, how_to_choose};
 use crate::dispatch::listener::Listener;
 use crate::dispatch::prompt::{shown_agent, told};
-use crate::dispatch::reply::{Refusal, Reply, shown_usd};
+use crate::dispatch::reply::{Excerpt, Refusal, Reply, shown_usd};
 use crate::dispatch::request::{Conversation, Form, Request};
 use crate::dispatch::{Dispatcher, NO_AGENT, listing, plan};
 use crate::policy::dialogue::{self as policy, Agent, Allowance, Decision, Side, Situation, Speak};
@@ -51,7 +51,7 @@ pub struct DialogueReply {
     /// How long all turns took together, in milliseconds.
     pub total_duration_ms: u64,
     /// What resolved it; else the best there is, as a rule the responder's last word.
-    pub final_answer: String,
+    pub final_answer: Arc<String>,
     /// All turns, oldest first.
     pub conversation: Vec<Spoken>,
     /// Why it ended without being resolved.
@@ -74,6 +74,12 @@ pub struct DialogueReply {
     /// Why the journal misses dispatches. Told once.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub store_error: Option<String>,
+    /// What of the final answer is left out here, and how to get it.
+    #[serde(flatten)]
+    pub(in crate::dispatch) excerpt: Option<Excerpt>,
+    /// The reply in which the final answer is kept.
+    #[serde(skip)]
+    pub(in crate::dispatch) whole: Reply,
 }
 
 /// One turn of a dialogue.
@@ -98,6 +104,12 @@ pub struct Spoken {
     /// Why it failed, as a stable word.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error_type: Option<ErrorType>,
+    /// What of the message is left out here, and how to get it.
+    #[serde(flatten)]
+    pub(in crate::dispatch) excerpt: Option<Excerpt>,
+    /// The reply that it is.
+    #[serde(skip)]
+    pub(in crate::dispatch) whole: Reply,
 }
 
 /// A dialogue so far.
@@ -314,7 +326,7 @@ impl Talk {
     fn reply(self, end: End, decider: &Decider<policy::Dialogue>) -> DialogueReply {
         let End { resolved, answer, reason, failure } = end;
         let answer = answer.filter(|answer| !answer.trim().is_empty());
-        let final_answer = answer.unwrap_or_else(|| self.last_word());
+        let final_answer = Arc::new(answer.unwrap_or_else(|| self.last_word()));
         let (error, error_type, hint) = match failure {
             Some(Failure { error_type, message, hint }) => (Some(message), Some(error_type), hint),
             None => (None, None, None),
@@ -325,7 +337,9 @@ impl Talk {
             rounds: SIDES.into_iter().map(|side| self.rounds_of(side)).max().unwrap_or_default(),
             total_cost_usd: shown_usd(replies().filter_map(|reply| reply.cost_usd).sum()),
             total_duration_ms: replies().filter_map(|reply| reply.duration_ms).sum(),
+            whole: Reply::made(&self.responder.name, &final_answer),
             final_answer,
+            excerpt: None,
             policy_fallback: decider.fallback(),
             store_error: replies().find_map(|reply| reply.store_error.clone()),
             policy: decider.name.clone(),
@@ -341,6 +355,8 @@ impl Talk {
 impl Spoken {
     fn of(Turn { side, round, reply, .. }: Turn) -> Self {
         Self {
+            whole: reply.clone(),
+            excerpt: None,
             agent: reply.agent,
             role: match side {
                 Side::Requester => "requester",

@@ -32,23 +32,23 @@ pub struct Parallel {
 }
 
 /// What came of several dispatches. Its JSON is that of the Python tool.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Clone, Serialize)]
 #[serde(untagged)]
-pub enum ParallelReply {
+pub enum ParallelReply<R = Reply> {
     /// The replies, in the order of the dispatches.
-    Individual(Vec<Reply>),
+    Individual(Vec<R>),
     /// And what was made of them.
     Aggregated {
         /// The replies, in the order of the dispatches.
-        individual_results: Vec<Reply>,
+        individual_results: Vec<R>,
         /// The one answer.
         aggregated: Box<Aggregated>,
     },
 }
 
-impl ParallelReply {
+impl<R> ParallelReply<R> {
     /// The replies, in the order of the dispatches.
-    pub fn replies(&self) -> &[Reply] {
+    pub fn replies(&self) -> &[R] {
         match self {
             Self::Individual(replies) | Self::Aggregated { individual_results: replies, .. } => {
                 replies

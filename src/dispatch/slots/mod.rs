@@ -47,7 +47,7 @@ const LOOK_UNASKED: Duration = Duration::from_secs(1);
 pub(super) enum Class {
     /// Somebody waits for the answer.
     Interactive,
-    /// Nobody does: what jobs are to be.
+    /// Nobody does: a job.
     Background,
 }
 

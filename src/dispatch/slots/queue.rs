@@ -12,7 +12,7 @@ use rustix::time::{ClockId, clock_gettime};
 use uuid::Uuid;
 
 use super::Class;
-use super::bell::{self, Bell};
+use crate::dispatch::bell::{self, Bell};
 
 /// A place in the queue: the less, the sooner it has its turn.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]

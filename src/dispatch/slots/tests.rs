@@ -5,12 +5,12 @@ use std::time::Duration;
 use futures::FutureExt as _;
 use tempfile::TempDir;
 
-use super::bell::{self, Bell};
 use super::folder::{Folder, Look};
 use super::queue::{Place, Ticket};
 use super::waiter::Waiter;
 use super::{Class, Slots};
 use crate::config::Loader;
+use crate::dispatch::bell::{self, Bell};
 
 const UNASKED: bool = true;
 

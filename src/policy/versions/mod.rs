@@ -80,6 +80,11 @@ pub(super) fn find<'v>(
     })
 }
 
+/// Is this a version that the host speaks?
+pub(super) fn speaks(offered: &str) -> bool {
+    ALL.iter().any(|version| fits(offered, version.number()))
+}
+
 /// Versions `0.1.x` are one track; which of two is newer does not matter, as a
 /// version only ever adds what a host or guest may leave out.
 fn fits(offered: &str, spoken: &str) -> bool {
