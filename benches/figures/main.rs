@@ -12,6 +12,7 @@
 mod support;
 
 mod bare;
+mod foreign;
 mod forms;
 mod journal;
 mod print;
@@ -45,10 +46,11 @@ fn main() {
     }
     println!("{:58} {:>12} {:>12} {:>12}", "medians", "measured", "floor", "over");
     let wanted = std::env::args().nth(1).filter(|argument| !argument.starts_with('-'));
-    let groups: [(&str, fn()); 17] = [
+    let groups: [(&str, fn()); 18] = [
         ("start", start),
         ("memory", memory),
         ("policy_call", policy_call),
+        ("foreign", foreign::foreign),
         ("dispatch", dispatch),
         ("cached_dispatch", cached_dispatch),
         ("slot", slots::freed_slot),
