@@ -15,6 +15,9 @@ const EVENTS: usize = 10_000;
 const PACED: usize = 300;
 const LARGE: usize = 50_000_000;
 
+/// The default, in bytes; in its line an answer is JSON in JSON, and may be longer.
+const INLINE_LIMIT: usize = 2 * (40 << 10);
+
 /// A call of so many dispatches that have never been asked before.
 fn call(client: &mut Client, items: usize, round: usize) {
     let item = |number| json!({"agent": "infra", "task": format!("task {number} of {round}")});
@@ -116,26 +119,44 @@ pub(crate) fn stream() {
     figure("… p99, ms", at(99));
 }
 
-/// A result of 50 MB, and what the server takes for it at most. Floor: the child bare.
+/// A result of 50 MB, whole and as a preview, and what the server takes for it at most.
+/// Floor: the child bare, and for the preview, whose whole is kept, so much written to a file.
 pub(crate) fn large_result() {
-    let world = World::with_agent(&format!("repeat {LARGE} x"));
-    let (mut measured, mut floor, mut peak) = (Vec::new(), Vec::new(), 0.0_f64);
+    let script = format!("repeat {LARGE} x");
+    let [whole, preview] = [World::with_agent(&script), World::with_agent(&script)];
+    whole.config(&format!("{}  inline_limit: 0\n", whole.agents_yaml(&["infra"])));
+    let (mut wholes, mut previews) = (Vec::new(), Vec::new());
+    let (mut bare, mut written) = (Vec::new(), Vec::new());
+    let (mut peak, mut peak_of_preview) = (0.0_f64, 0.0_f64);
+    let kept = vec![b'x'; LARGE];
     for _ in 0..ROUNDS {
-        let mut client = Client::start(&world, Streams::Sockets);
-        client.initialize();
-        client.tool("list_agents", json!({}));
-        let begin = Instant::now();
-        let line = client.line("dispatch", json!({"agent": "infra", "task": "look"}));
-        measured.push(begin.elapsed());
-        assert!(line.len() > LARGE);
-        peak = peak.max(peak_resident(client.pid()));
-        floor.push(time(|| spawn_bare(&world)));
+        wholes.push(say_much(&whole, &mut peak, |line| line > LARGE));
+        let child = time(|| spawn_bare(&whole));
+        bare.push(child);
+        previews.push(say_much(&preview, &mut peak_of_preview, |line| line < INLINE_LIMIT));
+        let file = preview.path("kept");
+        written.push(child + time(|| std::fs::write(&file, &kept).expect("a file")));
     }
-    row("a result of 50 MB, ms", measured, Some(floor));
+    row("a result of 50 MB, whole (inline_limit 0), ms", wholes, Some(bare));
     figure("… peak resident memory of the server, MiB", peak);
     #[expect(clippy::cast_precision_loss, reason = "it is not that large")]
     let json = LARGE as f64 / f64::from(1 << 20);
     figure("… goal: 3.5 times the result and 40 MiB", 3.5 * json + 40.0);
+    row("a result of 50 MB, as a preview and kept, ms", previews, Some(written));
+    figure("… peak resident memory of the server, MiB", peak_of_preview);
+}
+
+/// How long a new server takes for a long answer, whose line has to be as long as that.
+fn say_much(world: &World, peak: &mut f64, has_length: impl Fn(usize) -> bool) -> Duration {
+    let mut client = Client::start(world, Streams::Sockets);
+    client.initialize();
+    client.tool("list_agents", json!({}));
+    let begin = Instant::now();
+    let line = client.line("dispatch", json!({"agent": "infra", "task": "look"}));
+    let elapsed = begin.elapsed();
+    assert!(has_length(line.len()), "a line of {} bytes", line.len());
+    *peak = peak.max(peak_resident(client.pid()));
+    elapsed
 }
 
 fn peak_resident(pid: u32) -> f64 {

@@ -5,6 +5,7 @@ import * as clients from "./cases/clients.mjs";
 import * as endings from "./cases/endings.mjs";
 import * as forms from "./cases/forms.mjs";
 import * as init from "./cases/init.mjs";
+import * as large from "./cases/large.mjs";
 import * as mcp from "./cases/mcp.mjs";
 import * as policies from "./cases/policies.mjs";
 import * as prompts from "./cases/prompts.mjs";
@@ -18,7 +19,7 @@ import { World } from "./world.mjs";
 const DEADLINE = 60_000;
 
 const [agentDispatch, claude, wanted = ""] = process.argv.slice(2);
-const cases = [prompts, endings, stopping, session, forms, mcp, init, clients, policies]
+const cases = [prompts, endings, stopping, session, forms, large, mcp, init, clients, policies]
   .flatMap((theme) => theme.cases)
   .filter(([name]) => name.includes(wanted));
 const world = await World.create({ agentDispatch, claude });

@@ -54,8 +54,8 @@ export class World {
   }
 
   /** Writes agents.yaml; JSON is YAML too. */
-  async configure(agents, policies = {}) {
-    const settings = { command: [this.programs.claude] };
+  async configure(agents, policies = {}, more = {}) {
+    const settings = { command: [this.programs.claude], ...more };
     await writeFile(this.config, JSON.stringify({ policies, agents, settings }));
   }
 
