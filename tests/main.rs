@@ -13,6 +13,8 @@ mod hints;
 mod hostile;
 mod installed;
 mod interface;
+#[cfg(target_os = "linux")]
+mod jobs;
 mod journal;
 mod large;
 #[cfg(target_os = "linux")]

@@ -165,14 +165,16 @@ impl Dispatcher {
         let deadline = Instant::now() + longest;
         loop {
             let mut standing = self.look_at_job(&id).await?;
-            let is_over = standing.job.status.is_final();
-            let rang = match standing.kept.take().filter(|_| !is_over) {
+            let status = standing.job.status;
+            // What a cancelled one has said is there once it is at its end.
+            let is_awaited = !status.is_final() || status == Status::Cancelled;
+            let rang = match standing.kept.take().filter(|_| is_awaited) {
                 Some(kept) => timeout_at(deadline, bell::any(&[kept])).await.is_ok(),
                 None => false,
             };
             if !rang {
                 let job = self.job_with_reply(standing).await?;
-                return Ok(Waited { job, timed_out: !is_over });
+                return Ok(Waited { job, timed_out: !status.is_final() });
             }
         }
     }
