@@ -4,7 +4,10 @@ mod cancelling;
 mod following;
 mod lost;
 mod nested;
+mod outcomes;
 mod queueing;
+mod storage;
+mod together;
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -218,8 +221,8 @@ fn a_job_outlives_its_server_and_anybody_can_wait_for_it() {
     let keeper = keeper_of(&world, &id);
     let stat = fs::read_to_string(format!("/proc/{keeper}/stat")).expect("a process");
     let fields = stat.rsplit_once(')').expect("a name").1;
-    let session = fields.split_whitespace().nth(3).expect("a session");
-    assert_eq!(session, keeper.to_string(), "it has a session of its own");
+    let group = fields.split_whitespace().nth(2).expect("a group");
+    assert_eq!(group, keeper.to_string(), "it has a group of its own");
     assert_eq!(fs::read_link(format!("/proc/{keeper}/cwd")).expect("a folder"), PathBuf::from("/"));
     let mut other = Client::connect(&world);
     assert_eq!(other.tool("dispatch_status", json!({"job_id": id}))["status"], "running");
