@@ -13,6 +13,7 @@ mod support;
 
 mod bare;
 mod forms;
+mod job;
 mod journal;
 mod print;
 mod shared;
@@ -45,7 +46,7 @@ fn main() {
     }
     println!("{:58} {:>12} {:>12} {:>12}", "medians", "measured", "floor", "over");
     let wanted = std::env::args().nth(1).filter(|argument| !argument.starts_with('-'));
-    let groups: [(&str, fn()); 17] = [
+    let groups: [(&str, fn()); 18] = [
         ("start", start),
         ("memory", memory),
         ("policy_call", policy_call),
@@ -60,6 +61,7 @@ fn main() {
         ("parallel_in_turns", forms::parallel_in_turns),
         ("stream", forms::stream),
         ("large_result", forms::large_result),
+        ("job", job::job),
         ("journal", journal::journal),
         ("shared", shared::shared),
         ("store", shared::store_of_many),
