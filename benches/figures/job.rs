@@ -13,7 +13,7 @@ use crate::support::{World, runner_of, until};
 const ROUNDS: usize = 60;
 
 /// From the call of `dispatch_async` until the agent says what time it is, by its own clock.
-/// Floor: the same with `dispatch`, whose runner is there already.
+/// Floor: the same with `dispatch_stream`, whose runner is there already.
 pub(crate) fn job() {
     let world = World::with_agent("says-times 1 0\nanswer ok");
     let mut client = Client::connect(&world);
@@ -26,7 +26,7 @@ pub(crate) fn job() {
         let lines = done["progress"].as_array().expect("lines");
         let began = lines.iter().filter_map(Value::as_str).find_map(time_said).expect("a time");
         let asked_again = now();
-        let (notices, _) = client.watch("dispatch", question);
+        let (notices, _) = client.watch("dispatch_stream", question);
         let began_again = notices.iter().find_map(|notice| time_said(notice)).expect("a time");
         // The first of all has to compile a policy.
         if round > 0 {
