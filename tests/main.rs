@@ -15,6 +15,8 @@ mod hints;
 mod hostile;
 mod installed;
 mod interface;
+#[cfg(target_os = "linux")]
+mod jobs;
 mod journal;
 mod kit;
 mod large;

@@ -14,6 +14,7 @@ mod support;
 mod bare;
 mod foreign;
 mod forms;
+mod job;
 mod journal;
 mod print;
 mod shared;
@@ -62,6 +63,7 @@ fn main() {
         ("parallel_in_turns", forms::parallel_in_turns),
         ("stream", forms::stream),
         ("large_result", forms::large_result),
+        ("job", job::job),
         ("journal", journal::journal),
         ("shared", shared::shared),
         ("store", shared::store_of_many),

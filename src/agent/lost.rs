@@ -25,10 +25,11 @@ pub fn end_leftovers(run: &str) {
     }
 }
 
-/// Kills a process that answers to nothing else, with its children. It is told by its number
-/// and by when it was started, in the kernel's own measure: no other is killed.
-pub fn kill_with_children(pid: u32, started: u64) {
-    tree::kill_with_children(pid.cast_signed(), started);
+/// Kills the processes that hold this file open to be written, be they stopped or hanging:
+/// those of this program whose first argument is one of these. Where nobody tells which they
+/// are it is the one with the number `keeper`.
+pub fn kill_holders(file: &Path, arguments: &[&str], keeper: Option<u32>) {
+    tree::kill_holders(file, arguments, keeper);
 }
 
 /// What came of a run that was lost, as far as its spool tells. Without a result it failed

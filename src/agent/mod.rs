@@ -35,7 +35,7 @@ mod tree;
 pub use claude::{Claude, McpServers, Registration, shown_registration};
 pub use cli::{Cli, Ending, Reader, Stopped};
 pub use job::{Environment, FORMAT, Job, RUN_MARK, RunEvent};
-pub use lost::{end_leftovers, kill_with_children, read_spool};
+pub use lost::{end_leftovers, kill_holders, read_spool};
 pub use outcome::{ErrorType, Exit, Failure, Outcome, StopReason, Tokens};
 pub use request::{Refusal, RunRequest, Session};
 pub use run::{STDOUT_BOUND, run};

@@ -5,6 +5,8 @@
 use std::collections::{HashMap, HashSet};
 use std::io;
 use std::os::fd::OwnedFd;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
 use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -15,8 +17,8 @@ use rustix::process::{
 };
 
 use super::procfs::{
-    Entry, ProcessTable, environment, has_ended, has_mark, is_marked, is_ours, own_children,
-    own_pid, read_entry,
+    Entry, ProcessTable, environment, has_argument, has_ended, has_mark, is_marked, is_ours,
+    own_children, own_pid, read_entry, writes,
 };
 use super::tag::{self, Tag};
 
@@ -248,25 +250,24 @@ impl Tree {
     }
 }
 
-/// Kills the process with this number, if it is the one that was started then, and its
-/// children; none that got one of their numbers since.
-pub(in crate::agent) fn kill_with_children(pid: i32, started: u64) {
-    let open = |pid| {
-        let handle =
-            Pid::from_raw(pid).and_then(|pid| pidfd_open(pid, PidfdFlags::empty()).ok())?;
-        let entry = read_entry(pid)?;
-        let started = entry.started;
-        Some((entry, Process { pid, started, handle, asked: false, held: false }))
+/// Kills those processes of this program that hold this file open to be written, and whose
+/// first argument is one of these.
+pub(in crate::agent) fn kill_holders(file: &Path, arguments: &[&str], _keeper: Option<u32>) {
+    let Ok(file) = file.metadata() else { return };
+    let identity = (file.dev(), file.ino());
+    let open = |entry: Entry| {
+        let pid = Pid::from_raw(entry.pid)?;
+        let handle = pidfd_open(pid, PidfdFlags::empty()).ok()?;
+        let Entry { pid, started, .. } = entry;
+        let process = Process { pid, started, handle, asked: false, held: false };
+        // It is the one that was read: with the handle there its number is its own.
+        let is_it = read_entry(pid).is_some_and(|entry| entry.started == started);
+        (is_it && has_argument(pid, arguments) && writes(pid, identity)).then_some(process)
     };
-    let Some((_, parent)) = open(pid).filter(|(entry, _)| entry.started == started) else { return };
-    // Held, it starts no other behind our back.
-    send(&parent, Signal::STOP);
-    let table = ProcessTable::read().entries.into_iter();
-    let children = table.filter(|entry| entry.parent == pid).filter_map(|entry| open(entry.pid));
-    let children: Vec<_> = children.filter(|(entry, _)| entry.parent == pid).collect();
-    send(&parent, Signal::KILL);
-    for (_, child) in children {
-        send(&child, Signal::KILL);
+    let holders: Vec<_> = ProcessTable::read().entries.into_iter().filter_map(open).collect();
+    for process in &holders {
+        tracing::warn!("process {} does not end its job and is killed", process.pid);
+        send(process, Signal::KILL);
     }
 }
 

@@ -1,6 +1,7 @@
 //! Descent on macOS: the process group of the run's first process. A process that
 //! leaves the group is out of sight; the README says so.
 
+use std::path::Path;
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process, kill_process_group, test_kill_process_group};
@@ -88,9 +89,11 @@ pub(in crate::agent) fn with_tag<T>(_run: &str, spawn: impl FnOnce() -> T) -> T 
     spawn()
 }
 
-/// Kills the process with this number. Its children are out of sight, and end with it.
-pub(in crate::agent) fn kill_with_children(pid: i32, _started: u64) {
-    if let Some(pid) = Pid::from_raw(pid) {
+/// Kills the process that is known to hold the file. Its children are out of sight, and end
+/// with it.
+pub(in crate::agent) fn kill_holders(_file: &Path, _arguments: &[&str], keeper: Option<u32>) {
+    if let Some(pid) = keeper.and_then(|pid| Pid::from_raw(pid.cast_signed())) {
+        tracing::warn!("process {pid:?} does not end its job and is killed");
         // One that has just ended is no error.
         let _ = kill_process(pid, Signal::KILL);
     }

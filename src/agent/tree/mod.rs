@@ -14,14 +14,14 @@ mod procfs;
 #[cfg(target_os = "linux")]
 mod tag;
 #[cfg(target_os = "linux")]
-pub(super) use linux::{Tree, adopt_orphans, has_other_children, kill_with_children};
+pub(super) use linux::{Tree, adopt_orphans, has_other_children, kill_holders};
 #[cfg(target_os = "linux")]
 pub(super) use tag::with_tag;
 
 #[cfg(target_os = "macos")]
 mod macos;
 #[cfg(target_os = "macos")]
-pub(super) use macos::{Tree, adopt_orphans, has_other_children, kill_with_children, with_tag};
+pub(super) use macos::{Tree, adopt_orphans, has_other_children, kill_holders, with_tag};
 
 /// How long a process gets between being asked to end and being killed.
 pub const GRACE: Duration = Duration::from_secs(2);

@@ -64,6 +64,31 @@ impl ProcessTable {
     }
 }
 
+/// Is the first argument of this process one of these?
+pub(super) fn has_argument(pid: i32, arguments: &[&str]) -> bool {
+    let line = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+    let first = line.split(|byte| *byte == 0).nth(1).unwrap_or_default();
+    arguments.iter().any(|argument| argument.as_bytes() == first)
+}
+
+/// Does this process have the file with this device and number open to be written?
+pub(super) fn writes(pid: i32, file: (u64, u64)) -> bool {
+    let descriptors = fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten().flatten();
+    descriptors
+        .filter(|entry| fs::metadata(entry.path()).is_ok_and(|it| (it.dev(), it.ino()) == file))
+        .any(|entry| {
+            let number = entry.file_name();
+            let info = format!("/proc/{pid}/fdinfo/{}", number.to_string_lossy());
+            let info = fs::read_to_string(info).unwrap_or_default();
+            let flags = info.lines().find_map(|line| line.strip_prefix("flags:"));
+            let flags = flags.and_then(|flags| u64::from_str_radix(flags.trim(), 8).ok());
+            flags.is_some_and(|flags| flags & ACCESS != 0)
+        })
+}
+
+/// Of a descriptor's flags those that say how it was opened; none where it is but read.
+const ACCESS: u64 = 0o3;
+
 /// Does reading fail because the process is not there any more?
 pub(super) fn has_ended(error: &io::Error) -> bool {
     error.kind() == io::ErrorKind::NotFound

@@ -7,9 +7,11 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+
 use super::line;
 use crate::cli::signals::Signals;
-use crate::cli::terminal::{print, refuse};
+use crate::cli::terminal::refuse;
 use crate::dispatch::{Dispatcher, JobFilter, JobSummary};
 
 /// How often they are looked at: times go on by themselves.
@@ -25,7 +27,12 @@ pub(super) async fn run(
     let mut shown = Shown { json, ..Shown::default() };
     loop {
         match dispatcher.jobs(wanted.clone()).await {
-            Ok(jobs) => shown.show(jobs)?,
+            Ok(jobs) => match shown.show(jobs) {
+                Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {
+                    return Ok(ExitCode::SUCCESS);
+                }
+                shown => shown?,
+            },
             Err(refusal) => {
                 refuse(&refusal, json);
                 return Ok(ExitCode::FAILURE);
@@ -35,7 +42,20 @@ pub(super) async fn run(
             code = signals.next() => return Ok(code),
             () = tokio::time::sleep(LOOK_AGAIN) => {}
         }
+        // Also where nothing changes: nobody would ever see it.
+        if is_closed() {
+            return Ok(ExitCode::SUCCESS);
+        }
     }
+}
+
+/// Does nobody read any more what is written here?
+fn is_closed() -> bool {
+    let output = io::stdout();
+    let mut descriptors = [PollFd::new(&output, PollFlags::empty())];
+    let at_once = Timespec::default();
+    poll(&mut descriptors, Some(&at_once)).is_ok_and(|ready| ready > 0)
+        && descriptors[0].revents().contains(PollFlags::ERR)
 }
 
 /// What was shown last.
@@ -48,10 +68,10 @@ struct Shown {
 }
 
 impl Shown {
-    fn show(&mut self, jobs: Vec<JobSummary>) -> anyhow::Result<()> {
+    fn show(&mut self, jobs: Vec<JobSummary>) -> io::Result<()> {
         if self.json {
             if self.jobs.as_ref() != Some(&jobs) {
-                print(&serde_json::to_string(&jobs)?);
+                write_line(&serde_json::to_string(&jobs)?)?;
             }
         } else if io::stdout().is_terminal() {
             self.redraw(&jobs)?;
@@ -61,7 +81,7 @@ impl Shown {
                 before.map(|job| (job.id.as_str(), job)).collect();
             // Oldest first: what comes later is newer.
             for job in jobs.iter().rev().filter(|job| before.get(job.id.as_str()) != Some(job)) {
-                print(&line(job));
+                write_line(&line(job))?;
             }
         }
         self.jobs = Some(jobs);
@@ -84,4 +104,11 @@ impl Shown {
         self.lines = jobs.len().min(room);
         output.flush()
     }
+}
+
+/// Unlike `print` it tells where nobody reads any more.
+fn write_line(line: &str) -> io::Result<()> {
+    let mut output = anstream::stdout().lock();
+    writeln!(output, "{line}")?;
+    output.flush()
 }

@@ -124,9 +124,6 @@ fn age(days: f64) -> Result<Duration, Refusal> {
 
 /// Keeps a job; the job's lock is this process's standard input.
 pub(super) async fn keep(dispatcher: &Arc<Dispatcher>, id: &str) -> anyhow::Result<ExitCode> {
-    // Out of the reach of the terminal's signals, and of those to the group of whoever
-    // started it.
-    let _ = rustix::process::setsid();
     let lock = io::stdin().as_fd().try_clone_to_owned()?;
     let mut signals = Signals::new()?;
     let asked = async {

@@ -19,6 +19,9 @@ use crate::store::journal::now_ms;
 /// seconds. One that takes longer was stopped itself, and is killed.
 const KEEPER: Duration = Duration::from_secs(5);
 
+/// What holds the lock of a job: the commands of its keeper and of that one's runner.
+const HOLDERS: [&str; 2] = ["keep-job", "runner"];
+
 /// How long what it leaves behind may take to go.
 const RUNNER: Duration = Duration::from_secs(5);
 
@@ -98,10 +101,8 @@ impl Dispatcher {
         let folder = self.jobs.folder(id);
         let killed = self.look_at_files(move || {
             let Keeper::Alive(bell) = folder.keeper()? else { return Ok(None) };
-            if let Some(keeper) = keeper {
-                tracing::warn!("process {} does not end its job and is killed", keeper.pid);
-                agent::kill_with_children(keeper.pid, keeper.started);
-            }
+            // Its keeper may be dead, and a runner left that was stopped.
+            agent::kill_holders(&folder.lock_path(), &HOLDERS, keeper.map(|keeper| keeper.pid));
             Ok(Some(bell))
         });
         if let Some(bell) = killed.await? {

@@ -88,7 +88,8 @@ impl JobFolder {
         }
     }
 
-    fn lock_path(&self) -> PathBuf {
+    /// What is locked by all who keep the job.
+    pub(super) fn lock_path(&self) -> PathBuf {
         self.0.join("lock")
     }
 

@@ -19,7 +19,7 @@ use crate::store::jobs::{self, Status};
 use crate::store::journal::{Record, now_ms};
 
 impl Dispatcher {
-    /// Settles all jobs that are not over and that nobody keeps; says how many there were.
+    /// Settles all jobs that are not over and that nobody keeps; says of how many that is done.
     pub(super) async fn settle_lost(self: &Arc<Self>) -> Result<usize, Refusal> {
         let open = self.journal.store.ask_within(PATIENCE, |connection| jobs::not_over(connection));
         let open = open.await.map_err(unreadable)?;
@@ -30,20 +30,24 @@ impl Dispatcher {
         let lost = self.look_at_files(move || {
             let mut lost = Vec::new();
             for id in open {
-                match this.jobs.folder(&id).keeper()? {
-                    Keeper::Alive(_) => {}
-                    Keeper::Dead(bell) => lost.push((id, Some(bell))),
-                    Keeper::Gone => lost.push((id, None)),
+                match this.jobs.folder(&id).keeper() {
+                    Ok(Keeper::Alive(_)) => {}
+                    Ok(Keeper::Dead(bell)) => lost.push((id, Some(bell))),
+                    Ok(Keeper::Gone) => lost.push((id, None)),
+                    // One that is damaged is to hide no other.
+                    Err(error) => tracing::warn!("whether job {id} is kept is unknown: {error}"),
                 }
             }
             Ok(lost)
         });
         let settling = lost.await?.into_iter().map(|(id, bell)| async move {
             let settled = self.settle(&id, bell).await;
-            // It keeps nobody from the others: whoever looks next tries again.
-            settled.inspect_err(|refusal| tracing::warn!("the job {id} is not settled: {refusal}"))
+            if let Err(refusal) = &settled {
+                tracing::warn!("job {id} is not brought to its end: {refusal}");
+            }
+            settled.is_ok()
         });
-        Ok(join_all(settling).await.into_iter().flatten().count())
+        Ok(join_all(settling).await.into_iter().filter(|is_settled| *is_settled).count())
     }
 
     /// Brings a job to its end that nobody keeps; `lock` keeps it so. Of several who do it at

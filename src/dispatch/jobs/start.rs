@@ -99,6 +99,10 @@ impl Jobs {
         let mut command = Command::new(&self.executable);
         // It outlives what is mounted where this process happens to be.
         command.args(["keep-job", id]).current_dir("/");
+        // Out of the reach of the terminal's signals, and of those to the group of this
+        // process, from its first moment on: the job is promised by then. A session of its
+        // own would come later, when it has begun to run.
+        command.process_group(0);
         if let Some(config) = &self.config_file {
             command.env(crate::config::CONFIG_VARIABLE, config);
         }
