@@ -47,7 +47,7 @@ fn main() {
     }
     println!("{:58} {:>12} {:>12} {:>12}", "medians", "measured", "floor", "over");
     let wanted = std::env::args().nth(1).filter(|argument| !argument.starts_with('-'));
-    let groups: [(&str, fn()); 18] = [
+    let groups: [(&str, fn()); 19] = [
         ("start", start),
         ("memory", memory),
         ("policy_call", policy_call),
