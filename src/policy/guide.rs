@@ -1,3 +1,5 @@
+//! (This is `docs/policies.md`; its links begin there.)
+//!
 #![doc = include_str!("../../docs/policies.md")]
 
 #[cfg(test)]
