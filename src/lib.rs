@@ -11,6 +11,8 @@
 //! - [`agent`]: the child process: command line, runner, event stream, ending
 //! - [`store`]: what outlives the process: the journal of dispatches
 //! - [`config`]: what `agents.yaml` says
+//!
+//! Policies of one's own: [`policy::guide`].
 
 pub mod agent;
 pub mod cli;

@@ -11,6 +11,7 @@ mod config;
 mod describing;
 mod dialogues;
 mod frozen;
+mod guide;
 mod hints;
 mod hostile;
 mod installed;

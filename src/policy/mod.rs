@@ -19,6 +19,7 @@
 //! - `ready`: what all kinds have in common; [`prompt`], [`describe`], [`aggregate`] and
 //!   [`dialogue`]: the typed faces of the kinds; `steps` and `pieces`: what the last two
 //!   share; `project`: what a describe policy sees of a directory
+//! - [`guide`]: how to write one
 
 pub mod aggregate;
 mod bindings;
@@ -30,6 +31,7 @@ pub mod describe;
 pub mod dialogue;
 mod engine;
 mod error;
+pub mod guide;
 mod host;
 mod inspect;
 mod installed;

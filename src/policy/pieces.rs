@@ -5,7 +5,7 @@ use super::error::Failure;
 
 /// Longest text that is put together, and all that a call has put together before, in bytes:
 /// a policy of a few lines can name a large reply a thousand times.
-const JOINED_BYTES: usize = 64 << 20;
+pub(super) const JOINED_BYTES: usize = 64 << 20;
 
 /// Which replies do these pieces name?
 pub(super) fn named(pieces: &[Piece]) -> impl Iterator<Item = u32> {

@@ -23,10 +23,10 @@ pub const KIND: &str = "prompt";
 
 /// Largest addition to a system prompt, in bytes: it travels as one argument of
 /// a command line, which the kernel limits to 128 KiB.
-const SYSTEM_BYTES: usize = 64 << 10;
+pub(super) const SYSTEM_BYTES: usize = 64 << 10;
 
 /// Largest answer that is parsed, in bytes of JSON: read, it takes many times that.
-const PARSED_BYTES: usize = 1 << 20;
+pub(super) const PARSED_BYTES: usize = 1 << 20;
 
 /// What a reply may be said to be.
 const OUTCOMES: [&str; 3] = ["done", "partial", "blocked"];

@@ -77,30 +77,42 @@ fn new_makes_a_whole_project_of_each_kind_in_each_language() {
     }
 }
 
-/// Its commands are there in their order, and its config is one.
+/// Its commands are there in their order, and the component gets to where they say.
 fn readme_leads_to_an_agent(world: &World, readme: &str, tools: &str, kind: &str) {
-    let block = |language: &str| {
-        let rest = readme.split(&format!("```{language}\n")).nth(1).expect("a block");
-        rest.split("```").next().expect("its end").to_owned()
-    };
-    let commands = block("sh");
-    let commands: Vec<&str> = commands.lines().collect();
-    assert_eq!(commands.len(), 5, "{commands:?}");
+    let rest = readme.split("```sh\n").nth(1).expect("a block");
+    let commands: Vec<&str> = rest.split("```").next().expect("its end").lines().collect();
+    assert_eq!(commands.len(), 6, "{commands:?}");
     assert_eq!(commands[..3], [tools, "agent-dispatch policy build", "agent-dispatch policy test"]);
-    for command in &commands[1..] {
+    let words = |command: &str| {
         let ours = command.rsplit(" | ").next().expect("a command");
         let mut words = shlex::split(ours).expect("a command line");
         assert_eq!(words.remove(0), "agent-dispatch");
+        words
+    };
+    for command in &commands[1..] {
+        let mut words = words(command);
         // Help is only given for a command line that is understood so far.
         words.push("--help".to_owned());
         let words: Vec<&str> = words.iter().map(String::as_str).collect();
         assert_eq!(world.run(&words).code, Some(0), "{command}");
     }
-    world.config(&block("yaml"));
-    let listed = world.run(&["list"]);
-    assert_eq!((listed.code, listed.stderr.as_str()), (Some(0), ""), "{listed:?}");
-    // The directories of a reader are not here; the policy is not built yet.
-    assert!(listed.stdout.contains("projects/infra"), "{kind}: {listed:?}");
+
+    for agent in ["infra", "backend"] {
+        world.agent(agent, "answer yes");
+    }
+    world.config(&world.agents_yaml(&["infra", "backend"]));
+    // One of this kind that was built before.
+    let built = component(&format!("tests/frozen/0.1.0/{kind}.wasm"));
+    fs::copy(built, world.path("house/house.wasm")).expect("the component");
+    let mut add = world.command();
+    let added = add.args(words(commands[4])).current_dir(world.path("house")).output();
+    let added = added.expect("the binary");
+    assert!(added.status.success(), "{added:?}");
+    let listed = world.run(&["policy", "list", "--json"]).json().to_string();
+    assert!(listed.contains("house") && listed.contains("installed"), "{listed}");
+    let chooses = fs::read_to_string(world.config_file()).expect("the config");
+    let is_chosen = chooses.contains(&format!("{kind}: house"));
+    assert_eq!(is_chosen, ["prompt", "describe"].contains(&kind), "{chooses}");
 }
 
 #[test]

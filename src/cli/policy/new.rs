@@ -37,8 +37,10 @@ struct Kind {
     run: &'static str,
     /// How agents meet it.
     r#use: &'static str,
-    /// How the config chooses it.
-    choose: &'static str,
+    /// How it is installed, and chosen where agents choose such a policy.
+    add: &'static str,
+    /// The agents that these two name.
+    agents: &'static str,
     cases: &'static str,
     rust: &'static str,
     javascript: &'static str,
@@ -52,7 +54,8 @@ fn kind(name: &str) -> Kind {
             goal: "a project that describes itself with it",
             run: "agent-dispatch policy run {{name}}.wasm --project sample",
             r#use: "agent-dispatch describe infra",
-            choose: "agents:\n  infra:\n    directory: ~/projects/infra\n    policies: {describe: {{name}}}",
+            add: "agent-dispatch policy add {{name}} ./{{name}}.wasm --agent infra",
+            agents: "infra",
             cases: template!("cases/describe.yaml"),
             rust: template!("rust/describe.rs"),
             javascript: template!("javascript/describe.js"),
@@ -63,7 +66,8 @@ fn kind(name: &str) -> Kind {
             goal: "one answer of several agents",
             run: "echo '{items: [{agent: shop, state: {settled: Yes.}}]}' | agent-dispatch policy run {{name}}.wasm --input -",
             r#use: "echo '[{agent: infra, task: Who are you?}]' | agent-dispatch parallel --policy {{name}}",
-            choose: "agents:\n  infra:\n    directory: ~/projects/infra",
+            add: "agent-dispatch policy add {{name}} ./{{name}}.wasm",
+            agents: "infra",
             cases: template!("cases/aggregate.yaml"),
             rust: template!("rust/aggregate.rs"),
             javascript: template!("javascript/aggregate.js"),
@@ -74,7 +78,8 @@ fn kind(name: &str) -> Kind {
             goal: "two agents that talk by it",
             run: "agent-dispatch policy run {{name}}.wasm --topic 'Who repairs the invoices?'",
             r#use: "agent-dispatch dialogue backend infra 'Who repairs the invoices?' --policy {{name}}",
-            choose: "agents:\n  infra:\n    directory: ~/projects/infra\n  backend:\n    directory: ~/projects/backend",
+            add: "agent-dispatch policy add {{name}} ./{{name}}.wasm",
+            agents: "backend and infra",
             cases: template!("cases/dialogue.yaml"),
             rust: template!("rust/dialogue.rs"),
             javascript: template!("javascript/dialogue.js"),
@@ -85,7 +90,8 @@ fn kind(name: &str) -> Kind {
             goal: "a request that an agent reads in its words",
             run: "agent-dispatch policy run {{name}}.wasm --task 'Which orders failed today?'",
             r#use: "agent-dispatch dispatch infra 'Which services restarted?' --dry-run",
-            choose: "agents:\n  infra:\n    directory: ~/projects/infra\n    policies: {prompt: {{name}}}",
+            add: "agent-dispatch policy add {{name}} ./{{name}}.wasm --agent infra",
+            agents: "infra",
             cases: template!("cases/prompt.yaml"),
             rust: template!("rust/prompt.rs"),
             javascript: template!("javascript/prompt.js"),
@@ -130,7 +136,7 @@ fn make(arguments: &NewArgs) -> Result<(), Refusal> {
             _ => refusal,
         }
     })?;
-    let files = files(folder, name, wanted, *lang);
+    let files = files(name, wanted, *lang);
     write(folder, &files).map_err(|error| {
         // Half a project is worse than none; all that is in it was written here.
         let _ = fs::remove_dir_all(folder);
@@ -150,12 +156,8 @@ fn write(folder: &Path, files: &[(String, String)]) -> io::Result<()> {
 }
 
 /// The project's files, by their paths in it.
-fn files(folder: &Path, name: &str, wanted: &str, lang: Language) -> Vec<(String, String)> {
+fn files(name: &str, wanted: &str, lang: Language) -> Vec<(String, String)> {
     let kind = kind(wanted);
-    let component = std::path::absolute(folder.join(format!("{name}.wasm")));
-    let component = component.unwrap_or_default().display().to_string();
-    // In YAML and between quotes a path can be anything.
-    let component = serde_json::Value::String(component).to_string();
     let fill = |text: &str| {
         let mut text = text.to_owned();
         for (hole, value) in [
@@ -164,9 +166,9 @@ fn files(folder: &Path, name: &str, wanted: &str, lang: Language) -> Vec<(String
             ("tools", lang.tools()),
             ("run", kind.run),
             ("use", kind.r#use),
-            ("choose", kind.choose),
+            ("add", kind.add),
+            ("agents", kind.agents),
             ("source", lang.source()),
-            ("component", &component),
             ("version", INTERFACE_VERSION),
             ("kind", wanted),
             ("name", name),
