@@ -37,13 +37,8 @@ impl Server {
         request: Request,
         context: &RequestContext<RoleServer>,
     ) -> Result<CallToolResponse, Refusal> {
-        let Some(patience) = self.dispatcher.task_after().await? else {
-            let wording = Wording::Dispatch;
-            return Ok(self.dispatch(request, GivenAs::Reply, wording, context).await.into());
-        };
-        let work = |listener| async move {
-            self.dispatcher.dispatch_within(request, patience, &listener).await
-        };
+        let work =
+            |listener| async move { self.dispatcher.dispatch_within(request, &listener).await };
         Ok(match Box::pin(progress::report(context, Wording::Dispatch, work)).await? {
             Within::Reply(reply) => {
                 answer::answer(&self.dispatcher.deliver(*reply, GivenAs::Reply).await).into()

@@ -9,6 +9,7 @@ use tokio::process::Command;
 
 use super::record::TASK;
 use super::{Job, Jobs, PATIENCE, id, unwritable};
+use crate::config::Settings;
 use crate::dispatch::Dispatcher;
 use crate::dispatch::reply::{Refusal, Reply};
 use crate::dispatch::request::{Conversation, Request};
@@ -27,11 +28,7 @@ impl Dispatcher {
         self: &Arc<Self>,
         request: Request,
     ) -> Result<Result<Job, Reply>, Refusal> {
-        let conversation = match request.conversation {
-            Conversation::None => Conversation::New,
-            given => given,
-        };
-        let request = Request { conversation, keeping: None, ..request };
+        let request = as_job(request);
         let agent = request.agent.clone();
         let entry = self.journal.entry(&request, &self.lineage);
         let plan = match self.prepare(request.clone()).await? {
@@ -40,10 +37,18 @@ impl Dispatcher {
                 return Ok(Err(entry.ended_with(Reply::not_run(&agent, failure))));
             }
         };
-        let settings = &plan.config.settings;
-        let job = self.add_job(&request, settings.max_queued_jobs).await?;
+        self.begin_job(request, &plan.config.settings).await.map(Ok)
+    }
+
+    /// Starts a job for a request that would be let through by these settings.
+    pub(super) async fn begin_job(
+        self: &Arc<Self>,
+        request: Request,
+        settings: &Settings,
+    ) -> Result<Job, Refusal> {
+        let job = self.add_job(&as_job(request), settings.max_queued_jobs).await?;
         self.forget_old_jobs(settings.job_retention_days);
-        Ok(Ok(job))
+        Ok(job)
     }
 
     async fn add_job(self: &Arc<Self>, request: &Request, most: u32) -> Result<Job, Refusal> {
@@ -112,6 +117,15 @@ impl Jobs {
         tokio::spawn(async move { keeper.wait().await });
         Ok(())
     }
+}
+
+/// The request as that of a job, which has a conversation of its own.
+fn as_job(request: Request) -> Request {
+    let conversation = match request.conversation {
+        Conversation::None => Conversation::New,
+        given => given,
+    };
+    Request { conversation, keeping: None, ..request }
 }
 
 fn waiting(request: &Request) -> jobs::Job {

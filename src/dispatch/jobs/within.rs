@@ -5,12 +5,12 @@ use std::time::Duration;
 
 use super::Job;
 use crate::agent::{ErrorType, Failure};
+use crate::dispatch::Dispatcher;
 use crate::dispatch::listener::{Listener, News};
 use crate::dispatch::plan::Shareable;
 use crate::dispatch::reply::{Refusal, Reply};
 use crate::dispatch::request::Request;
 use crate::dispatch::shared::Shared;
-use crate::dispatch::{Dispatcher, NO_AGENT};
 
 /// What came of a dispatch within its caller's patience.
 #[derive(Debug)]
@@ -22,22 +22,10 @@ pub enum Within {
 }
 
 impl Dispatcher {
-    /// How long a caller who can be given a task waits for a reply instead; none where it
-    /// waits to the end.
-    ///
-    /// # Errors
-    ///
-    /// [`Refusal`] when the config cannot be read.
-    pub async fn task_after(self: &Arc<Self>) -> Result<Option<Duration>, Refusal> {
-        let this = Arc::clone(self);
-        let seconds =
-            self.look(NO_AGENT, move || Ok(this.load()?.settings.task_after_seconds)).await?;
-        Ok(seconds.map(|seconds| Duration::from_secs(seconds.into())))
-    }
-
     /// Serves a request as a job from its start, so that what comes of it survives this
-    /// process, and waits so long for it. Dropping the future is leaving: a job that nobody
-    /// was told of is cancelled. Without a store it is a dispatch like any other.
+    /// process, and waits for it as long as `settings.task_after_seconds` says. Dropping the
+    /// future is leaving: a job that nobody was told of is cancelled. Where the setting is
+    /// off, or there is no store, it is a dispatch like any other.
     ///
     /// # Errors
     ///
@@ -45,7 +33,6 @@ impl Dispatcher {
     pub async fn dispatch_within(
         self: &Arc<Self>,
         request: Request,
-        patience: Duration,
         listener: &Listener,
     ) -> Result<Within, Refusal> {
         let agent = request.agent.clone();
@@ -53,6 +40,10 @@ impl Dispatcher {
         let plan = match self.prepare(request.clone()).await? {
             Ok(plan) => plan,
             Err(failure) => return Ok(over(entry.ended_with(Reply::not_run(&agent, failure)))),
+        };
+        let Some(patience) = plan.config.settings.task_after_seconds else {
+            drop(entry);
+            return self.dispatch(request, listener).await.map(over);
         };
         let (mut question, mut kept_as) = (None, None);
         if let Some(Shareable { key, .. }) = plan.shareable {
@@ -72,9 +63,8 @@ impl Dispatcher {
             }
         }
         drop(entry);
-        let job = match self.start_job(request.clone()).await {
-            Ok(Ok(job)) => job,
-            Ok(Err(reply)) => return Ok(over(reply)),
+        let job = match self.begin_job(request.clone(), &plan.config.settings).await {
+            Ok(job) => job,
             Err(_) if self.journal.store.has_failed() => {
                 return self.dispatch(request, listener).await.map(over);
             }
@@ -82,7 +72,7 @@ impl Dispatcher {
         };
         listener.tell(&agent, News::Running);
         let mut unheard = Unheard { dispatcher: self, id: Some(job.id.clone()) };
-        let waiting = self.wait_job(&job.id, patience);
+        let waiting = self.wait_job(&job.id, Duration::from_secs(patience.into()));
         let Some(waited) = self.ending.run_until_cancelled(waiting).await else {
             return Ok(over(Reply::not_run(&agent, Failure::cancelled_before_end())));
         };
