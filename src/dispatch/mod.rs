@@ -445,9 +445,9 @@ impl Dispatcher {
         let (run, session) = (plan.run.run.clone(), plan.run.session.clone());
         let patience = plan.run.timeout;
         let in_use = |_| sessions::still_in_use(session.id(), patience);
+        let records = plan.config.settings.record_policies;
         // Sessions are waited for no longer than the run itself may take: two that wait for
         // each other's would do so for ever.
-        let plan_records = plan.config.settings.record_policies;
         let deadline = Instant::now() + patience;
         let turn = timeout_at(deadline, self.sessions.turn(session.id())).await.map_err(in_use)?;
         loop {
@@ -464,7 +464,7 @@ impl Dispatcher {
             }
             // At once, as either takes another thread. Writing a prompt in vain costs nothing.
             let lock = self.sessions.claim(session.id(), &run);
-            match tokio::join!(lock, self.word(plan, plan_records)) {
+            match tokio::join!(lock, self.word(plan, records)) {
                 (Some(lock), Ok(reader)) => return Ok(Ready { lock, turn, slot, reader }),
                 (Some(_lock), Err(failure)) => return Err(failure),
                 (None, _) => {}

@@ -185,9 +185,6 @@ impl Dispatcher {
             replay.not_recorded += 1;
             return Ok(());
         };
-        let unreadable = |error| {
-            Refusal::new(format!("a decision cannot be read, as another version kept it: {error}"))
-        };
         let given: Given = serde_json::from_str(input).map_err(unreadable)?;
         let before = match old {
             Some(old) => self.decide(old, &then, &given).await?,
@@ -250,9 +247,6 @@ impl Dispatcher {
             let heard = Arc::clone(&heard);
             Arc::new(move |decided: Decided| *lock(&heard) = Some(decided.decision))
         };
-        let unread = |error: serde_json::Error| {
-            Refusal::new(format!("a decision cannot be read, as another version kept it: {error}"))
-        };
         let missing =
             || Refusal::new("a decision cannot be read: what the policy was given is missing");
         let failed: Option<Failure> = match then.kind.as_str() {
@@ -271,9 +265,9 @@ impl Dispatcher {
                 }
             },
             Aggregate::NAME => {
-                self.step::<Aggregate>(&source, given, listen).await.map_err(unread)?
+                self.step::<Aggregate>(&source, given, listen).await.map_err(unreadable)?
             }
-            _ => self.step::<Dialogue>(&source, given, listen).await.map_err(unread)?,
+            _ => self.step::<Dialogue>(&source, given, listen).await.map_err(unreadable)?,
         };
         // What it decided, also where that could not be used; else why it was not even asked.
         let decided = lock(&heard).take();
@@ -362,6 +356,11 @@ impl Side {
         let sources = kinds.iter().copied().map(of_kind).collect();
         Ok(Self { named: file.to_owned(), sources, as_then: true })
     }
+}
+
+/// What was kept is not what this version keeps.
+fn unreadable(error: serde_json::Error) -> Refusal {
+    Refusal::new(format!("a decision cannot be read, as another version kept it: {error}"))
 }
 
 fn value(decision: &Result<String, String>) -> Result<Value, String> {

@@ -15,9 +15,9 @@ use super::component::Linked;
 use super::component::{self, Loaded};
 use super::error::{Failure, PolicyError};
 use super::metadata::Metadata;
+use super::ready::Ready;
 use super::source::{self, ComponentSource, Read, Source, Stamp, Unread};
-use super::steps::Stepper;
-use super::{aggregate, describe, dialogue, engine, prompt, versions};
+use super::{engine, versions};
 use crate::lock::lock;
 
 /// How long somebody is waited for who seems to be writing a component, and how often it is
@@ -163,27 +163,10 @@ impl Host {
     pub async fn loads(
         self: &Arc<Self>,
         source: &Source,
-        kind: &str,
+        kind: &'static str,
     ) -> Result<Loadable, PolicyError> {
-        let (title, digest) = match kind {
-            prompt::KIND => {
-                let policy = self.prompt(source).await?;
-                (policy.title(), policy.digest().to_owned())
-            }
-            describe::KIND => {
-                let policy = self.describe(source).await?;
-                (policy.title(), policy.digest().to_owned())
-            }
-            aggregate::KIND => {
-                let policy = Stepper::<aggregate::Aggregate>::load(self, source).await?;
-                (policy.title(), policy.digest().to_owned())
-            }
-            _ => {
-                let policy = Stepper::<dialogue::Dialogue>::load(self, source).await?;
-                (policy.title(), policy.digest().to_owned())
-            }
-        };
-        Ok(Loadable { title, digest })
+        let ready = Ready::load(self, source, kind).await?;
+        Ok(Loadable { title: ready.title(), digest: ready.digest().to_owned() })
     }
 
     /// These bytes, compiled. Blocks, the first time for seconds.

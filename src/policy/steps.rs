@@ -64,11 +64,6 @@ impl<K: Kind> Stepper<K> {
         self.ready.title()
     }
 
-    /// The digest of the component, in hexadecimal.
-    pub(crate) fn digest(&self) -> &str {
-        self.ready.digest()
-    }
-
     /// Asks what happens next. A decision that does not fit the situation is an error.
     pub(crate) async fn step(
         &self,

@@ -13,9 +13,8 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 use super::aggregate::Aggregate;
-use super::dialogue::Dialogue;
 use super::error::{Failure, PolicyError};
-use super::steps::{Kind as _, Stepper};
+use super::steps::{Kind, Stepper};
 use super::{Host, Source, Told, describe, prompt};
 
 /// One call that is to be tried.
@@ -48,6 +47,13 @@ pub struct Tried {
 /// What a decision comes to: its JSON, and the texts in it.
 type Decided = (Value, Vec<(String, String)>);
 
+/// Writes down what a policy has decided in a situation.
+type Written<'s, K> = fn(
+    &Stepper<K>,
+    &<K as Kind>::Situation<'s>,
+    &<K as Kind>::Decision,
+) -> Result<Decided, PolicyError>;
+
 impl Host {
     /// Tries one call.
     ///
@@ -60,33 +66,30 @@ impl Host {
             describe::KIND => self.try_describe(source, trial.input, &trial.folder).await,
             Aggregate::NAME => {
                 let given = input::aggregate(trial.input)?;
-                let policy = match Stepper::<Aggregate>::load(self, source).await {
-                    Ok(policy) => policy,
-                    Err(error) => return Ok(Tried::not_loaded(error)),
-                };
-                let situation = given.situation();
-                let started = Instant::now();
-                let decided = policy.step(&situation).await;
-                let took = started.elapsed();
-                let decided =
-                    decided.and_then(|decided| output::aggregate(&policy, &situation, &decided));
-                Ok(Tried::of(decided, policy.title(), took))
+                Ok(self.try_step(source, &given.situation(), output::aggregate).await)
             }
             _ => {
                 let given = input::dialogue(trial.input)?;
-                let policy = match Stepper::<Dialogue>::load(self, source).await {
-                    Ok(policy) => policy,
-                    Err(error) => return Ok(Tried::not_loaded(error)),
-                };
-                let situation = given.situation();
-                let started = Instant::now();
-                let decided = policy.step(&situation).await;
-                let took = started.elapsed();
-                let decided =
-                    decided.and_then(|decided| output::dialogue(&policy, &situation, &decided));
-                Ok(Tried::of(decided, policy.title(), took))
+                Ok(self.try_step(source, &given.situation(), output::dialogue).await)
             }
         }
+    }
+
+    async fn try_step<'s, K: Kind>(
+        self: &Arc<Self>,
+        source: &Source,
+        situation: &K::Situation<'s>,
+        written: Written<'s, K>,
+    ) -> Tried {
+        let policy = match Stepper::<K>::load(self, source).await {
+            Ok(policy) => policy,
+            Err(error) => return Tried::not_loaded(error),
+        };
+        let started = Instant::now();
+        let decision = policy.step(situation).await;
+        let took = started.elapsed();
+        let decided = decision.and_then(|decision| written(&policy, situation, &decision));
+        Tried::of(decided, policy.title(), took)
     }
 
     async fn try_prompt(self: &Arc<Self>, source: &Source, given: Value) -> Result<Tried, String> {
