@@ -243,10 +243,8 @@ impl Dispatcher {
     ///
     /// [`Refusal`] when the journal cannot be read.
     pub async fn usage(&self, days: Option<u32>, agent: Option<String>) -> Result<Usage, Refusal> {
-        let read = self
-            .journal
-            .store
-            .ask_within(READER, move |connection| usage::usage(connection, days, agent.as_deref()));
+        let read =
+            self.journal.read(move |connection| usage::usage(connection, days, agent.as_deref()));
         read.await.map_err(unreadable)
     }
 
@@ -256,10 +254,7 @@ impl Dispatcher {
     ///
     /// [`Refusal`] when the journal cannot be read.
     pub async fn latest_families(&self, limit: u32) -> Result<Vec<Family>, Refusal> {
-        let read = self
-            .journal
-            .store
-            .ask_within(READER, move |connection| family::latest(connection, limit));
+        let read = self.journal.read(move |connection| family::latest(connection, limit));
         read.await.map_err(unreadable)
     }
 
@@ -270,10 +265,7 @@ impl Dispatcher {
     /// [`Refusal`] when there is no such thing or the journal cannot be read.
     pub async fn family(&self, id: &str) -> Result<Vec<Family>, Refusal> {
         let wanted = id.to_owned();
-        let read = self
-            .journal
-            .store
-            .ask_within(READER, move |connection| family::named(connection, &wanted));
+        let read = self.journal.read(move |connection| family::named(connection, &wanted));
         match read.await.map_err(unreadable)? {
             Named::These(families) => Ok(families),
             Named::Nothing => Err(Refusal::new(format!("no dispatch has the id {id:?}"))

@@ -7,7 +7,7 @@ use serde::Serialize;
 use tokio::time::timeout;
 
 use super::folder::Keeper;
-use super::{PATIENCE, id, unwritable};
+use super::id;
 use crate::agent;
 use crate::dispatch::Dispatcher;
 use crate::dispatch::bell::{self, Bell};
@@ -71,7 +71,7 @@ impl Dispatcher {
         let standing = self.look_at_job(&id).await?;
         let name = id.clone();
         let cancelling = move |connection: &mut _| jobs::cancel(connection, &name, now_ms(), why);
-        let before = self.journal.store.change(PATIENCE, cancelling).await.map_err(unwritable)?;
+        let before = self.change_jobs(cancelling).await?;
         // One that was cancelled by somebody who was killed then is brought to its end too.
         if let Some(kept) = standing.kept {
             self.end_keeper(&id, kept).await?;

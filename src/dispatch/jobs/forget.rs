@@ -6,7 +6,6 @@ use std::time::{Duration, SystemTime};
 use tokio::time::Instant;
 
 use super::folder::{self, Keeper};
-use super::{PATIENCE, unreadable, unwritable};
 use crate::dispatch::Dispatcher;
 use crate::dispatch::reply::Refusal;
 use crate::lock::lock;
@@ -35,11 +34,7 @@ impl Dispatcher {
         let before = older_than.map_or(i64::MAX, |age| {
             now_ms().saturating_sub(i64::try_from(age.as_millis()).unwrap_or(i64::MAX))
         });
-        let over = self
-            .journal
-            .store
-            .ask_within(PATIENCE, move |connection| jobs::over_before(connection, before));
-        let over = over.await.map_err(unreadable)?;
+        let over = self.read_jobs(move |connection| jobs::over_before(connection, before)).await?;
         let this = Arc::clone(self);
         let free = self.look_at_files(move || {
             let is_free = |id: &String| match this.jobs.folder(id).keeper() {
@@ -56,7 +51,7 @@ impl Dispatcher {
         if !ids.is_empty() {
             let forgotten = ids.clone();
             let forgetting = move |connection: &mut _| jobs::forget(connection, &forgotten);
-            self.journal.store.change(PATIENCE, forgetting).await.map_err(unwritable)?;
+            self.change_jobs(forgetting).await?;
         }
         self.remove_folders(ids.clone()).await?;
         Ok(ids)

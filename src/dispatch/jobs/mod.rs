@@ -34,13 +34,13 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use rusqlite::Connection;
 use tokio::time::{Instant, timeout_at};
 
 use super::bell::{self, Bell};
 use super::reply::Refusal;
 use super::{Dispatcher, Reply};
 use crate::config::Paths;
-use crate::store::StoreError;
 use crate::store::jobs::{self, Status};
 use crate::store::replies;
 use folder::{JobFolder, Keeper};
@@ -50,7 +50,7 @@ pub(super) use id::session_of;
 pub use record::{Job, JobSummary};
 pub use within::Within;
 
-/// How long somebody waits for the store who wants nothing but what it says of jobs.
+/// How long somebody waits for the store who has it told something of a job.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// The door of calls that look at the folders of jobs; no agent can have this name.
@@ -159,10 +159,9 @@ impl Dispatcher {
     pub async fn jobs(self: &Arc<Self>, wanted: JobFilter) -> Result<Vec<JobSummary>, Refusal> {
         self.settle_lost().await?;
         let JobFilter { status, agent, limit } = wanted;
-        let listed = self.journal.store.ask_within(PATIENCE, move |connection| {
-            jobs::list(connection, status, agent.as_deref(), limit)
-        });
-        Ok(listed.await.map_err(unreadable)?.into_iter().map(JobSummary::from).collect())
+        let listed = self
+            .read_jobs(move |connection| jobs::list(connection, status, agent.as_deref(), limit));
+        Ok(listed.await?.into_iter().map(JobSummary::from).collect())
     }
 
     /// Waits until a job is over, but no longer than this; says how it stands then.
@@ -229,11 +228,25 @@ impl Dispatcher {
 
     async fn read_job(&self, id: &str) -> Result<Option<(jobs::Job, String)>, Refusal> {
         let wanted = id.to_owned();
-        let read = self
-            .journal
-            .store
-            .ask_within(PATIENCE, move |connection| jobs::read(connection, &wanted));
-        read.await.map_err(unreadable)
+        self.read_jobs(move |connection| jobs::read(connection, &wanted)).await
+    }
+
+    /// Has something of jobs read.
+    async fn read_jobs<T: Default + Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut Connection) -> rusqlite::Result<T> + Send + 'static,
+    ) -> Result<T, Refusal> {
+        let read = self.journal.read(work).await;
+        read.map_err(|error| Refusal::new(format!("the jobs cannot be read: {error}")))
+    }
+
+    /// Has something of jobs changed, and waits until it is.
+    async fn change_jobs<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut Connection) -> rusqlite::Result<T> + Send + 'static,
+    ) -> Result<T, Refusal> {
+        let changed = self.journal.store.change(PATIENCE, work).await;
+        changed.map_err(|error| Refusal::new(format!("the job cannot be written down: {error}")))
     }
 
     /// The job with the reply that is kept for it.
@@ -242,11 +255,7 @@ impl Dispatcher {
         let id = job.id.clone();
         let is_final = job.status.is_final();
         let reply = if is_final {
-            let read = self
-                .journal
-                .store
-                .ask_within(PATIENCE, move |connection| replies::read(connection, &id));
-            read.await.map_err(unreadable)?
+            self.read_jobs(move |connection| replies::read(connection, &id)).await?
         } else {
             None
         };
@@ -261,12 +270,4 @@ impl Dispatcher {
 fn unusable(error: io::Error) -> Refusal {
     Refusal::new(format!("the files of the job cannot be used: {error}"))
         .with_hint("They lie below 'agent-dispatch/jobs' in the folder for state.")
-}
-
-fn unreadable(error: StoreError) -> Refusal {
-    Refusal::new(format!("the jobs cannot be read: {error}"))
-}
-
-fn unwritable(error: StoreError) -> Refusal {
-    Refusal::new(format!("the job cannot be written down: {error}"))
 }

@@ -9,7 +9,7 @@ use futures::future::join_all;
 
 use super::folder::Keeper;
 use super::keeper::end_of;
-use super::{PATIENCE, id, unreadable, unusable, unwritable};
+use super::{id, unusable};
 use crate::agent::{self, ErrorType, Failure, Outcome};
 use crate::dispatch::bell::Bell;
 use crate::dispatch::reply::{Refusal, Reply};
@@ -21,8 +21,7 @@ use crate::store::journal::{Record, now_ms};
 impl Dispatcher {
     /// Settles all jobs that are not over and that nobody keeps; says of how many that is done.
     pub(super) async fn settle_lost(self: &Arc<Self>) -> Result<usize, Refusal> {
-        let open = self.journal.store.ask_within(PATIENCE, |connection| jobs::not_over(connection));
-        let open = open.await.map_err(unreadable)?;
+        let open = self.read_jobs(|connection| jobs::not_over(connection)).await?;
         if open.is_empty() {
             return Ok(0);
         }
@@ -69,7 +68,7 @@ impl Dispatcher {
                 jobs::end(connection, &name, &end)?;
                 Record::complete(connection, &name, record)
             };
-            self.journal.store.change(PATIENCE, ending).await.map_err(unwritable)?;
+            self.change_jobs(ending).await?;
         }
         let folder = self.jobs.folder(id);
         self.look_at_files(move || folder.remove()).await?;

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use tokio::process::Command;
 
 use super::record::TASK;
-use super::{Job, Jobs, PATIENCE, id, unwritable};
+use super::{Job, Jobs, id};
 use crate::config::Settings;
 use crate::dispatch::Dispatcher;
 use crate::dispatch::reply::{Refusal, Reply};
@@ -73,7 +73,7 @@ impl Dispatcher {
                     let id = job.id.clone();
                     let taking_back = move |connection: &mut _| jobs::take_back(connection, &id);
                     // Where that fails it is settled by whoever looks next.
-                    let _ = self.journal.store.change(PATIENCE, taking_back).await;
+                    let _ = self.change_jobs(taking_back).await;
                     Refusal::new(format!(
                         "the process that keeps the job cannot be started: {error}"
                     ))
@@ -94,7 +94,7 @@ impl Dispatcher {
     async fn write_job(&self, job: &jobs::Job, request: &str, most: u32) -> Result<bool, Refusal> {
         let (job, request) = (job.clone(), request.to_owned());
         let adding = move |connection: &mut _| jobs::add(connection, &job, &request, most);
-        self.journal.store.change(PATIENCE, adding).await.map_err(unwritable)
+        self.change_jobs(adding).await
     }
 }
 
