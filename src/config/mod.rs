@@ -37,4 +37,4 @@ pub use named::Named;
 pub(crate) use paths::CONFIG_VARIABLE;
 pub use paths::{NoHome, Paths, expand_path};
 pub use problem::{Problem, ProblemKind};
-pub use read::is_name;
+pub use read::{NAMES, is_name};

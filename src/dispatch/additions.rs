@@ -14,7 +14,7 @@ use tokio::time::timeout;
 use super::choice::Chosen;
 use super::reply::Refusal;
 use super::{Dispatcher, describe};
-use crate::config::{Config, Edit, EditError, NewAgent, expand_path, is_name};
+use crate::config::{Config, Edit, EditError, NAMES, NewAgent, expand_path, is_name};
 
 /// The door of calls that look at directories which are no agents yet; no agent can have
 /// this name.
@@ -165,13 +165,8 @@ impl Dispatcher {
     }
 
     async fn edit(&self, edit: Edit) -> Result<(), Refusal> {
-        match timeout(EDIT_PATIENCE, self.editor.apply(edit)).await {
-            Ok(edited) => edited.map_err(|error| refused(&error)),
-            Err(_) => Err(Refusal::new(
-                "the file system did not answer, so it is not known whether the config was changed",
-            )
-            .with_hint("'agent-dispatch list' shows what is in it, once it can be read.")),
-        }
+        let hint = "'agent-dispatch list' shows what is in it, once it can be read.";
+        edited(self.editor.apply(edit), hint).await
     }
 
     async fn describe_newcomer(
@@ -193,9 +188,9 @@ impl Dispatcher {
 fn place(config: &Config, newcomer: Newcomer, by: By) -> Result<NewAgent, Refusal> {
     let Newcomer { name, directory, description, timeout_seconds, model } = newcomer;
     if !is_name(&name) {
-        return Err(Refusal::new(format!("{name:?} cannot be the name of an agent")).with_hint(
-            "A name has letters, digits, '-' and '_' only and begins with a letter or digit.",
-        ));
+        return Err(
+            Refusal::new(format!("{name:?} cannot be the name of an agent")).with_hint(NAMES)
+        );
     }
     if config.agents.get(&name).is_some() {
         return Err(refused(&EditError::Taken { name }));
@@ -256,6 +251,20 @@ fn refuse_outside(roots: Option<&[PathBuf]>, directory: &Path) -> Result<(), Ref
         directory.display()
     ))
     .with_hint("The owner of the config can add it with 'agent-dispatch add NAME DIRECTORY', or widen `agent_roots` under `settings` in agents.yaml."))
+}
+
+/// What came of an edit. `hint` says how one learns it where the file system hangs.
+pub(super) async fn edited<T>(
+    editing: impl Future<Output = Result<T, EditError>>,
+    hint: &str,
+) -> Result<T, Refusal> {
+    match timeout(EDIT_PATIENCE, editing).await {
+        Ok(edited) => edited.map_err(|error| refused(&error)),
+        Err(_) => Err(Refusal::new(
+            "the file system did not answer, so it is not known whether the config was changed",
+        )
+        .with_hint(hint)),
+    }
 }
 
 fn refused(error: &EditError) -> Refusal {

@@ -16,18 +16,15 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Once};
-use std::time::Duration;
 
 use super::bell::{self, Bell};
 use super::key::Key;
-use super::patience::{PATIENCE, Patience};
+use super::left_behind;
+use super::patience::{self, Patience};
 use crate::private_file;
 
 /// What the name of the file ends in that says which run it is.
 const RUN: &str = "run";
-
-/// How old a file is before it is taken for one that a killed server left.
-const LEFT_BEHIND: Duration = Duration::from_hours(1);
 
 /// The questions that are being answered, over all servers.
 pub(super) struct Claims {
@@ -87,9 +84,7 @@ impl Claims {
 impl Claim {
     /// Gives it back, and waits until that is done.
     pub(super) async fn release(self) {
-        let releasing = tokio::task::spawn_blocking(move || drop(self));
-        // A file system that does not answer holds up nobody else.
-        let _ = tokio::time::timeout(PATIENCE, releasing).await;
+        patience::let_go(self).await;
     }
 }
 
@@ -125,12 +120,9 @@ fn named_run(path: &Path) -> PathBuf {
 
 /// Removes the files that killed servers left behind.
 fn sweep(folder: &Path) {
-    for path in folder.read_dir().into_iter().flatten().flatten().map(|entry| entry.path()) {
-        let age = path.metadata().and_then(|data| data.modified()).map(|time| time.elapsed());
+    for path in left_behind::in_folder(folder) {
         let path = path.with_extension("");
-        if matches!(age, Ok(Ok(age)) if age > LEFT_BEHIND)
-            && let Ok(Some(file)) = bell::claim(&path)
-        {
+        if let Ok(Some(file)) = bell::claim(&path) {
             drop(Claim { path, _file: file });
         }
     }
@@ -139,7 +131,7 @@ fn sweep(folder: &Path) {
 #[cfg(test)]
 mod tests {
     use std::fs;
-    use std::time::SystemTime;
+    use std::time::{Duration, SystemTime};
 
     use tempfile::TempDir;
 

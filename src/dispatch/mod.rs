@@ -12,8 +12,8 @@
 //! child; `journal` writes down what came of it, and `traceparent` is how a run below knows
 //! whose it is. `forms` are the loops around it: several at once, and dialogues; `jobs` are
 //! dispatches that go on when this process ends; `listener` is who hears meanwhile what
-//! happens, `bell` rings when a process lets go of a file, and `delivery` is what of a reply
-//! goes out to a language model.
+//! happens, `bell` rings when a process lets go of a file, `left_behind` is what killed ones
+//! leave, and `delivery` is what of a reply goes out to a language model.
 //! `listing` says whom one can ask and `checkup` what is amiss, `additions` changes that,
 //! `installed` does the same with policies, and `describe` has projects describe themselves;
 //! `choice` tells which policy serves, `recorder` keeps what policies decide and `replay` has
@@ -39,6 +39,7 @@ mod jobs;
 mod journal;
 mod key;
 mod kit;
+mod left_behind;
 mod lineage;
 mod listener;
 mod listing;

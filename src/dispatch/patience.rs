@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use crate::lock::lock;
 
 /// How long a file system may take that hangs. Then it is done without.
-pub(super) const PATIENCE: Duration = Duration::from_secs(2);
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// How long it is left alone then.
 const SILENCE: Duration = Duration::from_mins(1);
@@ -36,4 +36,11 @@ impl Patience {
         }
         Some(looked.map_err(io::Error::from).and_then(|looked| looked?))
     }
+}
+
+/// Lets go of what is held in such a folder, and waits until that is done.
+pub(super) async fn let_go(held: impl Send + 'static) {
+    let letting_go = tokio::task::spawn_blocking(move || drop(held));
+    // A file system that does not answer holds up nobody else.
+    let _ = tokio::time::timeout(PATIENCE, letting_go).await;
 }

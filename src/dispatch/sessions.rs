@@ -18,8 +18,9 @@ use sha2::{Digest, Sha256};
 use tokio::sync::{Mutex as Turn, OwnedMutexGuard};
 
 use super::by_name::ByName;
+use super::left_behind;
 use super::lineage::Lineage;
-use super::patience::{PATIENCE, Patience};
+use super::patience::{self, Patience};
 use crate::agent::{ErrorType, Failure};
 use crate::lock::lock;
 use crate::private_file;
@@ -30,9 +31,6 @@ const LOOK_AGAIN: Duration = Duration::from_millis(100);
 
 /// Of how many conversations it is remembered where they began.
 const REMEMBERED: NonZeroUsize = NonZeroUsize::new(10_000).unwrap();
-
-/// How old a lock's file is before it is taken for one that a killed server left.
-const LEFT_BEHIND: Duration = Duration::from_hours(1);
 
 /// The conversations of a server, and through the file system those of all others.
 pub(super) struct Sessions {
@@ -137,10 +135,7 @@ impl Lock {
 
     /// Gives it back, and waits until that is done.
     pub(super) async fn release(mut self) {
-        let file = self.file.take();
-        let releasing = tokio::task::spawn_blocking(move || drop(file));
-        // A file system that does not answer holds up nobody else.
-        let _ = tokio::time::timeout(PATIENCE, releasing).await;
+        patience::let_go(self.file.take()).await;
     }
 }
 
@@ -233,10 +228,7 @@ fn acquire(folder: &Path, path: &Path, run: &str) -> io::Result<Option<LockFile>
 
 /// Removes the files of locks that killed servers left behind.
 fn sweep(folder: &Path) {
-    for path in folder.read_dir().into_iter().flatten().flatten().map(|entry| entry.path()) {
-        let age = path.metadata().and_then(|data| data.modified()).map(|time| time.elapsed());
-        if matches!(age, Ok(Ok(age)) if age > LEFT_BEHIND) {
-            drop(LockFile { path, file: None });
-        }
+    for path in left_behind::in_folder(folder) {
+        drop(LockFile { path, file: None });
     }
 }

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 
 use super::super::terminal::{BOLD, FAINT, finish, print};
 use super::{Language, NewArgs};
-use crate::config::is_name;
+use crate::config::{NAMES, is_name};
 use crate::dispatch::Refusal;
 use crate::policy::INTERFACE_VERSION;
 
@@ -121,9 +121,9 @@ pub(super) fn run(arguments: &NewArgs) -> anyhow::Result<ExitCode> {
 fn make(arguments: &NewArgs) -> Result<(), Refusal> {
     let NewArgs { name, kind: wanted, lang } = arguments;
     if !is_name(name) {
-        return Err(Refusal::new(format!("{name:?} cannot be the name of a policy")).with_hint(
-            "A name has letters, digits, '-' and '_' only and begins with a letter or digit.",
-        ));
+        return Err(
+            Refusal::new(format!("{name:?} cannot be the name of a policy")).with_hint(NAMES)
+        );
     }
     let folder = Path::new(name);
     // Made by this call or not at all: whatever is there stays as it is.

@@ -6,7 +6,7 @@ use std::time::SystemTime;
 use serde::Deserialize;
 
 use super::Language;
-use crate::config::is_name;
+use crate::config::{NAMES, is_name};
 use crate::dispatch::Refusal;
 
 /// What says that a folder is a policy's project.
@@ -46,9 +46,7 @@ impl Project {
                 "{}: the name {name:?} cannot be one",
                 file.display()
             ))
-            .with_hint(
-                "A name has letters, digits, '-' and '_' only and begins with a letter or digit.",
-            ));
+            .with_hint(NAMES));
         }
         Ok(Self { folder: folder.to_owned(), name, language, world })
     }

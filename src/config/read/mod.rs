@@ -181,6 +181,10 @@ fn check_name(key: &Node<'_>, path: &str) -> Result<(), Fault> {
     Err(Fault { key: key_path, invalid })
 }
 
+/// What [`is_name`] asks for, as a hint.
+pub const NAMES: &str =
+    "A name has letters, digits, '-' and '_' only and begins with a letter or digit.";
+
 /// Can this be the name of an agent or a policy?
 pub fn is_name(text: &str) -> bool {
     let is_word = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');

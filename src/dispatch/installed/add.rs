@@ -7,7 +7,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::{Outcome, POLICIES, choices, io, shown};
-use crate::config::{Choice, Config, Edit, Locked, SetPolicy, expand_path, is_name};
+use crate::config::{Choice, Config, Edit, Locked, NAMES, SetPolicy, expand_path, is_name};
 use crate::dispatch::Dispatcher;
 use crate::dispatch::choice;
 use crate::dispatch::listing;
@@ -109,9 +109,9 @@ impl Dispatcher {
 
 fn refuse_name(name: &str) -> Result<(), Refusal> {
     if !is_name(name) {
-        return Err(Refusal::new(format!("{name:?} cannot be the name of a policy")).with_hint(
-            "A name has letters, digits, '-' and '_' only and begins with a letter or digit.",
-        ));
+        return Err(
+            Refusal::new(format!("{name:?} cannot be the name of a policy")).with_hint(NAMES)
+        );
     }
     let built_in = KINDS
         .into_iter()

@@ -11,17 +11,11 @@ pub use add::{NewPolicy, PolicyAdded};
 pub use list::{PolicyEntry, PolicyState, PolicyUse};
 pub use remove::PolicyRemoved;
 
-use std::time::Duration;
-
-use tokio::time::timeout;
-
 use super::Dispatcher;
+use super::additions::edited;
 use super::reply::Refusal;
 use crate::config::{Choice, Config, EditError, Locked};
 use crate::policy::{KINDS, describe, prompt};
-
-/// How long an edit may take, the wait for its lock included.
-const EDIT_PATIENCE: Duration = Duration::from_secs(40);
 
 /// The door of calls about policies; no agent can have this name.
 const POLICIES: &str = "+policies";
@@ -35,14 +29,8 @@ impl Dispatcher {
         &self,
         work: impl FnOnce(&Locked) -> Outcome<T> + Send + 'static,
     ) -> Result<T, Refusal> {
-        match timeout(EDIT_PATIENCE, self.editor.locked(work)).await {
-            Ok(Ok(outcome)) => outcome,
-            Ok(Err(error)) => Err(Refusal::new(error.to_string()).with_hint(error.hint())),
-            Err(_) => Err(Refusal::new(
-                "the file system did not answer, so it is not known whether the config was changed",
-            )
-            .with_hint("'agent-dispatch policy list' shows what is there, once it can be read.")),
-        }
+        let hint = "'agent-dispatch policy list' shows what is there, once it can be read.";
+        edited(self.editor.locked(work), hint).await?
     }
 }
 

@@ -14,7 +14,7 @@
 use std::fs::{self, DirBuilder, File};
 use std::io;
 use std::os::unix::fs::DirBuilderExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use crate::dispatch::bell::{self, Bell};
 use crate::private_file;
@@ -96,12 +96,6 @@ impl JobFolder {
     fn call_path(&self) -> PathBuf {
         self.0.join("call")
     }
-}
-
-/// The ids of the jobs that have a folder.
-pub(super) fn ids(folder: &Path) -> Vec<String> {
-    let entries = folder.read_dir().into_iter().flatten().flatten();
-    entries.filter_map(|entry| entry.file_name().into_string().ok()).collect()
 }
 
 /// A FIFO: whoever writes into it is heard.

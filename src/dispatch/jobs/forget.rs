@@ -1,12 +1,14 @@
 //! Forgetting what was over long ago.
 
+use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::folder::{self, Keeper};
+use super::folder::Keeper;
 use crate::dispatch::Dispatcher;
+use crate::dispatch::left_behind;
 use crate::dispatch::reply::Refusal;
 use crate::lock::lock;
 use crate::store::jobs;
@@ -14,10 +16,6 @@ use crate::store::journal::now_ms;
 
 /// How often the jobs that are older than the config wants are looked for.
 const FORGET_EVERY: Duration = Duration::from_hours(1);
-
-/// How old a folder is that belongs to no job, before it is taken for one that a killed
-/// process left.
-const LEFT_BEHIND: Duration = Duration::from_hours(1);
 
 impl Dispatcher {
     /// Forgets the jobs that were over so long ago, all that are over where that is not said,
@@ -64,13 +62,9 @@ impl Dispatcher {
             for id in forgotten {
                 this.jobs.folder(&id).remove()?;
             }
-            let root = &this.jobs.folder;
-            let is_old = |id: &String| {
-                let age = root.join(id).metadata().and_then(|data| data.modified());
-                let age = age.map(|since| SystemTime::now().duration_since(since));
-                matches!(age, Ok(Ok(age)) if age > LEFT_BEHIND)
-            };
-            Ok(folder::ids(root).into_iter().filter(is_old).collect::<Vec<_>>())
+            let old = left_behind::in_folder(&this.jobs.folder);
+            let id = |path: PathBuf| Some(path.file_name()?.to_str()?.to_owned());
+            Ok(old.filter_map(id).collect::<Vec<_>>())
         });
         for id in old.await? {
             let job = self.read_job(&id).await?;
