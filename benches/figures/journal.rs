@@ -14,7 +14,7 @@ use serde_json::json;
 use crate::print::{row, time};
 use crate::support::World;
 use crate::support::mcp::{Client, Streams};
-use crate::{CALLS, DISPATCHES, LISTS, list_tools, world_of};
+use crate::{CALLS, DISPATCHES, LISTS, in_turns, list_tools, world_of};
 
 const RECORDS: u32 = 100_000;
 const AGENTS: usize = 1000;
@@ -35,32 +35,20 @@ pub(crate) fn journal() {
     // The first is the one that has the store opened.
     let first = clients.each_mut().map(|client| time(|| client.call("list_agents", json!({}))));
     row("first list_agents with 1000 agents, ms", vec![first[0]], Some(vec![first[1]]));
-    both("list_agents with 1000 agents, ms", &mut clients, LISTS, |_| ("list_agents", json!({})));
+    in_turns(&with("list_agents with 1000 agents, ms"), &mut clients, LISTS, |_| {
+        ("list_agents", json!({}))
+    });
     // Within two seconds of its last change a file has to be read to know it.
     std::thread::sleep(Duration::from_secs(3));
-    both("uncached dispatch, ms", &mut clients, DISPATCHES, |number| {
+    in_turns(&with("uncached dispatch, ms"), &mut clients, DISPATCHES, |number| {
         ("dispatch", json!({"agent": "agent-0", "task": format!("task {number}")}))
     });
     let question = || ("dispatch", json!({"agent": "agent-0", "task": "task 0"}));
-    both("cached dispatch, ms", &mut clients, CALLS, |_| question());
+    in_turns(&with("cached dispatch, ms"), &mut clients, CALLS, |_| question());
 }
 
-/// The same calls of two servers, in turns: with the journal and without.
-fn both(
-    name: &str,
-    clients: &mut [Client; 2],
-    times: usize,
-    call: impl Fn(usize) -> (&'static str, serde_json::Value),
-) {
-    let mut samples = [Vec::new(), Vec::new()];
-    for number in 0..times {
-        for (client, samples) in clients.iter_mut().zip(&mut samples) {
-            let (tool, arguments) = call(number);
-            samples.push(time(|| client.call(tool, arguments)));
-        }
-    }
-    let [measured, floor] = samples;
-    row(&format!("{name}, journal of {RECORDS}"), measured, Some(floor));
+fn with(name: &str) -> String {
+    format!("{name}, journal of {RECORDS}")
 }
 
 pub(crate) fn store(world: &World) -> PathBuf {

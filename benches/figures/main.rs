@@ -320,3 +320,21 @@ fn proportional_set_size(pid: u32) -> f64 {
     let kib = line.and_then(|line| line.trim().trim_end_matches(" kB").parse::<f64>().ok());
     kib.map_or(f64::NAN, |kib| kib / 1024.0)
 }
+
+/// The same calls of two servers, in turns.
+pub(crate) fn in_turns(
+    name: &str,
+    clients: &mut [Client; 2],
+    times: usize,
+    call: impl Fn(usize) -> (&'static str, serde_json::Value),
+) {
+    let mut samples = [Vec::new(), Vec::new()];
+    for number in 0..times {
+        for (client, samples) in clients.iter_mut().zip(&mut samples) {
+            let (tool, arguments) = call(number);
+            samples.push(time(|| client.call(tool, arguments)));
+        }
+    }
+    let [measured, floor] = samples;
+    row(name, measured, Some(floor));
+}

@@ -10,10 +10,9 @@ use rusqlite::Connection;
 use serde_json::json;
 
 use crate::journal::{fill, store};
-use crate::print::{row, time};
 use crate::support::World;
 use crate::support::mcp::{Client, Streams};
-use crate::{CALLS, DISPATCHES, LISTS, list_tools, world_of};
+use crate::{CALLS, DISPATCHES, LISTS, in_turns, list_tools, world_of};
 
 const ANSWERS: u32 = 100_000;
 
@@ -47,24 +46,6 @@ fn both(uncached: &str, worlds: &[World; 2], cached: &str) {
     for client in &mut clients {
         assert_eq!(client.tool("dispatch", question(0).1)["cached"], true);
     }
-}
-
-/// The same calls of two servers, in turns.
-fn in_turns(
-    name: &str,
-    clients: &mut [Client; 2],
-    times: usize,
-    call: impl Fn(usize) -> (&'static str, serde_json::Value),
-) {
-    let mut samples = [Vec::new(), Vec::new()];
-    for number in 0..times {
-        for (client, samples) in clients.iter_mut().zip(&mut samples) {
-            let (tool, arguments) = call(number);
-            samples.push(time(|| client.call(tool, arguments)));
-        }
-    }
-    let [measured, floor] = samples;
-    row(name, measured, Some(floor));
 }
 
 fn connect(worlds: &[World; 2]) -> [Client; 2] {

@@ -24,7 +24,7 @@ use rustix::process::Signal;
 use serde_json::{Value, json};
 
 use crate::support::mcp::Client;
-use crate::support::{BINARY, World, until};
+use crate::support::{BINARY, World, runner_of, until};
 use peer::Peer;
 
 const SERVERS: usize = 15;
@@ -294,7 +294,7 @@ fn kill(
                 servers.values().nth(place).copied()
             }
             Victim::Keeper => processes::keeper(&job),
-            Victim::Runner => processes::keeper(&job).and_then(processes::runner_of),
+            Victim::Runner => processes::keeper(&job).and_then(runner_of),
         };
         if pid.is_some_and(|pid| processes::send(scene.world, pid, Signal::KILL)) {
             let who = VICTIMS.iter().position(|known| *known == victim).expect("it is one");

@@ -47,24 +47,6 @@ pub(super) fn keeper(job: &str) -> Option<u32> {
     find(|line| line.ends_with(&format!("\0keep-job\0{job}\0")))
 }
 
-/// The runner below this process, if there is one.
-pub(super) fn runner_of(keeper: u32) -> Option<u32> {
-    let children = fs::read_to_string(format!("/proc/{keeper}/task/{keeper}/children"));
-    let threads = fs::read_dir(format!("/proc/{keeper}/task")).ok()?.flatten();
-    let lists =
-        threads.filter_map(|thread| fs::read_to_string(thread.path().join("children")).ok());
-    let mut all: Vec<u32> = lists
-        .chain(children)
-        .flat_map(|list| {
-            list.split_whitespace().filter_map(|pid| pid.parse().ok()).collect::<Vec<_>>()
-        })
-        .collect();
-    all.retain(|pid| {
-        fs::read(format!("/proc/{pid}/cmdline")).is_ok_and(|line| line.ends_with(b"\0runner\0"))
-    });
-    all.first().copied()
-}
-
 fn find(is_it: impl Fn(&str) -> bool) -> Option<u32> {
     let processes = fs::read_dir("/proc").ok()?.flatten();
     processes.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok()).find(|pid| {

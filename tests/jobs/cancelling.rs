@@ -4,7 +4,8 @@ use rustix::process::Signal;
 use serde_json::json;
 
 use super::{
-    go, keeper_of, keys, look, send, start, start_and_leave, wait, wait_for_no_job, wait_for_status,
+    go, keeper_of, keys, look, one_works_and_one_waits, send, start, start_and_leave, wait,
+    wait_for_no_job, wait_for_status,
 };
 use crate::support::World;
 use crate::support::mcp::Client;
@@ -19,12 +20,7 @@ fn cancel(client: &mut Client, id: &str, outcome: &str, status: &str) {
 
 #[test]
 fn one_that_waits_never_begins() {
-    let world = World::with_agent("count ../runs\ntouch ../there\nwait ../go\nanswer x");
-    world.config(&format!("{}  max_concurrency: 1\n", world.agents_yaml(&["infra"])));
-    let mut client = Client::connect(&world);
-    let first = start(&mut client, "infra", "one");
-    world.wait_for("there");
-    let second = start(&mut client, "infra", "two");
+    let (world, mut client, first, second) = one_works_and_one_waits();
     keeper_of(&world, &second);
     let mut other = Client::connect(&world);
     cancel(&mut other, &second, "cancelled", "cancelled");

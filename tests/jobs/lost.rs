@@ -7,8 +7,8 @@ use rustix::process::Signal;
 use serde_json::{Value, json};
 
 use super::{
-    folder, go, keeper_of, keepers, look, send, start, start_and_leave, wait, wait_for_no_job,
-    wait_for_status,
+    folder, go, keeper_of, keepers, look, one_works_and_one_waits, send, start_and_leave, wait,
+    wait_for_no_job, wait_for_status,
 };
 use crate::support::mcp::Client;
 use crate::support::{World, runner_of, until};
@@ -30,12 +30,7 @@ fn assert_lost(job: &Value, text: &str, has_session: bool) {
 
 #[test]
 fn one_that_waits_is_lost_before_anything_was_spent() {
-    let world = World::with_agent("count ../runs\ntouch ../there\nwait ../go\nanswer x");
-    world.config(&format!("{}  max_concurrency: 1\n", world.agents_yaml(&["infra"])));
-    let mut client = Client::connect(&world);
-    let first = start(&mut client, "infra", "one");
-    world.wait_for("there");
-    let second = start(&mut client, "infra", "two");
+    let (world, mut client, first, second) = one_works_and_one_waits();
     send(keeper_of(&world, &second), Signal::KILL);
     let lost = wait(&mut client, &second);
     assert_lost(&lost, "", false);

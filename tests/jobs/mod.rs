@@ -38,6 +38,18 @@ fn start_and_leave(world: &World, agent: &str) -> String {
     id
 }
 
+/// A job that works until `go`, and another that waits for its turn.
+#[track_caller]
+fn one_works_and_one_waits() -> (World, Client, String, String) {
+    let world = World::with_agent("count ../runs\ntouch ../there\nwait ../go\nanswer x");
+    world.config(&format!("{}  max_concurrency: 1\n", world.agents_yaml(&["infra"])));
+    let mut client = Client::connect(&world);
+    let first = start(&mut client, "infra", "one");
+    world.wait_for("there");
+    let second = start(&mut client, "infra", "two");
+    (world, client, first, second)
+}
+
 /// The record of a job once it is over.
 #[track_caller]
 fn wait(client: &mut Client, id: &str) -> Value {

@@ -7,7 +7,8 @@ use rusqlite::Connection;
 use serde_json::json;
 
 use super::{
-    folder, go, keepers, look, start, start_and_leave, wait, wait_for_no_job, wait_for_status,
+    folder, go, keepers, look, one_works_and_one_waits, start, start_and_leave, wait,
+    wait_for_no_job, wait_for_status,
 };
 use crate::support::mcp::Client;
 use crate::support::{World, until};
@@ -83,12 +84,7 @@ fn where_nothing_can_be_written_nothing_is_started() {
 
 #[test]
 fn a_job_whose_files_are_damaged_hides_no_other() {
-    let world = World::with_agent("touch ../there\nwait ../go\nanswer x");
-    world.config(&format!("{}  max_concurrency: 1\n", world.agents_yaml(&["infra"])));
-    let mut client = Client::connect(&world);
-    let first = start(&mut client, "infra", "one");
-    world.wait_for("there");
-    let second = start(&mut client, "infra", "two");
+    let (world, mut client, first, second) = one_works_and_one_waits();
     let lock = folder(&world, &second).join("lock");
     fs::remove_file(&lock).expect("its lock");
     fs::create_dir(&lock).expect("a folder in its place");

@@ -8,20 +8,15 @@ use rustix::process::{Pid, Signal, kill_process_group};
 use serde_json::{Value, json};
 
 use super::{
-    go, keeper_of, keepers, look, send, start, start_and_leave, wait, wait_for_no_job,
-    wait_for_status,
+    go, keeper_of, keepers, look, one_works_and_one_waits, send, start, start_and_leave, wait,
+    wait_for_no_job, wait_for_status,
 };
 use crate::support::mcp::{Client, Streams};
 use crate::support::{World, runner_of, until};
 
 #[test]
 fn a_job_that_waits_outlives_its_server() {
-    let world = World::with_agent("touch ../there\nwait ../go\nanswer x");
-    world.config(&format!("{}  max_concurrency: 1\n", world.agents_yaml(&["infra"])));
-    let mut client = Client::connect(&world);
-    let first = start(&mut client, "infra", "one");
-    world.wait_for("there");
-    let second = start(&mut client, "infra", "two");
+    let (world, client, first, second) = one_works_and_one_waits();
     client.signal(Signal::KILL);
     drop(client);
     let mut others = [Client::connect(&world), Client::connect(&world)];
@@ -111,12 +106,7 @@ fn whether_it_ended_or_was_cancelled_it_stays_so() {
 
 #[test]
 fn one_that_waits_with_a_stopped_keeper_can_be_cancelled() {
-    let world = World::with_agent("count ../runs\ntouch ../there\nwait ../go\nanswer x");
-    world.config(&format!("{}  max_concurrency: 1\n", world.agents_yaml(&["infra"])));
-    let mut client = Client::connect(&world);
-    let first = start(&mut client, "infra", "one");
-    world.wait_for("there");
-    let second = start(&mut client, "infra", "two");
+    let (world, mut client, first, second) = one_works_and_one_waits();
     // At whatever point of its life that is.
     send(keeper_of(&world, &second), Signal::STOP);
     let cancelled = client.tool("dispatch_cancel", json!({"job_id": second}));
